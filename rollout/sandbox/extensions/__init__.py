@@ -1,0 +1,18 @@
+"""Additions to MiniStack 1.5.33, one module per emulated service gap.
+
+Each module says what the emulator does, what AWS does, and what `apply` replaces. An addition never bends
+a correct AWS resource to the emulator; it brings the emulator closer to AWS. For each there is a test in
+`tests/sandbox/` that also runs against the plain emulator and fails when upstream closes the gap.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+ADDITIONS: tuple[ModuleType, ...] = ()
+
+
+def apply_all() -> None:
+    """Apply every addition once, before the first request is served."""
+    for addition in ADDITIONS:
+        addition.apply()
