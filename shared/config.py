@@ -1,0 +1,307 @@
+"""The configuration of one environment: everything that differs between environments, and nowhere else.
+
+A configuration is a TOML file (``config/*.toml``). The sections ``[network]``, ``[functions]``, ``[workflow]``,
+``[api]``, ``[alarms]`` and ``[logs]`` hold for every region; the same section under a region
+(``[regions.eu-west-1.functions]``) overrides single keys for that region. After loading, every region carries its
+complete settings, so nobody has to merge anything again.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from shared.errors import UsageError
+
+REGIONAL_SECTIONS = ("network", "functions", "workflow", "api", "alarms", "logs")
+
+# Longest names: IAM roles (64) and buckets (63): "<project>-<thing>-<account>-<region>-<suffix>".
+PROJECT_NAME = r"[a-z][a-z0-9]{1,11}"
+SUFFIX = r"[a-z][a-z0-9]*(-[a-z0-9]+)*"
+MAX_SUFFIX = 12
+
+
+class ConfigError(UsageError):
+    """The configuration is refused; the message names the field, its value and what is allowed."""
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+@cache
+def known_regions() -> frozenset[str]:
+    """The regions of the `aws` partition, as botocore's endpoint data lists them for DynamoDB."""
+    import botocore.session
+
+    return frozenset(botocore.session.get_session().get_available_regions("dynamodb"))
+
+
+def _one_line(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("must be printable text on one line")
+    return value
+
+
+def _block_of_16(value: str) -> str:
+    try:
+        network = ipaddress.IPv4Network(value)
+    except ValueError as error:
+        raise ValueError("must be an IPv4 /16 block, such as 10.10.0.0/16") from error
+    if network.prefixlen != 16 or not network.is_private:
+        raise ValueError("must be a private IPv4 block of exactly /16, such as 10.10.0.0/16")
+    return value
+
+
+Text = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_one_line)]
+HttpsUrl = Annotated[str, Field(pattern=r"^https://[^\s\"'$]+$", max_length=256)]
+Cidr = Annotated[str, AfterValidator(_block_of_16)]
+LogRetention = Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653]
+
+
+class ProjectSettings(Section):
+    """Who this is and who pays: the first part of every name, and the tags."""
+
+    name: Annotated[str, Field(pattern=f"^{PROJECT_NAME}$")] = "tripoint"
+    owner: Text
+    cost_center: Text
+
+
+class TargetSettings(Section):
+    """Where the environment lives: the local sandbox or an AWS account."""
+
+    kind: Literal["sandbox", "aws"]
+    account_id: Annotated[str, Field(pattern=r"^\d{12}$")]
+    endpoint: Annotated[str, Field(pattern=r"^http://(127\.0\.0\.1|localhost):\d{2,5}$")] | None = None
+    # Attributes that the emulator does not read back (docs/fidelity.md): resource type -> attributes.
+    unreadable_attributes: dict[str, list[str]] = {}
+
+    @model_validator(mode="after")
+    def _sandbox_only(self) -> TargetSettings:
+        if self.kind == "sandbox" and self.endpoint is None:
+            raise ValueError("endpoint is required when kind is 'sandbox', such as http://127.0.0.1:4566")
+        if self.kind == "aws" and self.endpoint is not None:
+            raise ValueError("endpoint is allowed only when kind is 'sandbox'")
+        if self.kind == "aws" and self.unreadable_attributes:
+            raise ValueError("unreadable_attributes is allowed only when kind is 'sandbox'")
+        return self
+
+
+class StateSettings(Section):
+    """Where Terraform's state lives: one bucket per region, `<bucket_prefix>-<account>-<region>-<suffix>`."""
+
+    bucket_prefix: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,14}[a-z0-9]$")] = "tripoint-state"
+
+
+class DomainSettings(Section):
+    """The one name that callers use. The hosted zone is made in the primary's edge stack unless its id is given."""
+
+    name: Annotated[str, Field(pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$", max_length=200)]
+    hosted_zone_id: Annotated[str, Field(pattern=r"^Z[A-Z0-9]{1,31}$")] | None = None
+
+
+class ProtectionSettings(Section):
+    """What destroying may do. All off: everything can be destroyed. Production turns it on."""
+
+    production: bool = False
+    kms_deletion_window_days: Annotated[int, Field(ge=7, le=30)] = 7
+
+
+class ProcessorSettings(Section):
+    """The card processor: the deterministic simulator, or a real one behind HTTPS."""
+
+    kind: Literal["simulator", "http"] = "simulator"
+    url: HttpsUrl | None = None
+    secret_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9/_+=.@-]{1,200}$")] | None = None
+    timeout_ms: Annotated[int, Field(ge=100, le=60_000)] = 5_000
+
+    @model_validator(mode="after")
+    def _http_needs_address_and_key(self) -> ProcessorSettings:
+        if self.kind == "http" and (self.url is None or self.secret_name is None):
+            raise ValueError("url and secret_name are required when kind is 'http'")
+        if self.kind == "simulator" and (self.url is not None or self.secret_name is not None):
+            raise ValueError("url and secret_name are allowed only when kind is 'http'")
+        return self
+
+
+class NetworkSettings(Section):
+    """A region's VPC beyond its CIDR block."""
+
+    zones: Literal[3] = 3
+    nat_gateway: bool = False
+
+
+class FunctionSettings(Section):
+    """How the Lambda functions run. PAY-03 gives the defaults."""
+
+    runtime: Literal["python3.11", "python3.12", "python3.13"] = "python3.12"
+    memory_mb: Annotated[int, Field(ge=128, le=10_240)] = 3_072
+    timeout_s: Annotated[int, Field(ge=1, le=900)] = 900
+    reserved_concurrency: Annotated[int, Field(ge=1, le=10_000)] = 2
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+class WorkflowSettings(Section):
+    """The Step Functions type: STANDARD (exactly once, dear) or EXPRESS (at least once, thousands a second)."""
+
+    type: Literal["STANDARD", "EXPRESS"] = "STANDARD"
+
+
+class ApiSettings(Section):
+    """Throttling of the REST API, in requests per second and requests at once."""
+
+    rate_limit: Annotated[int, Field(ge=1, le=10_000)] = 100
+    burst_limit: Annotated[int, Field(ge=1, le=5_000)] = 200
+
+
+class AlarmSettings(Section):
+    """Thresholds of the alarms."""
+
+    failure_rate_percent: Annotated[float, Field(gt=0, le=100)] = 0.1
+    period_s: Literal[10, 30, 60, 300] = 60
+    evaluation_periods: Annotated[int, Field(ge=1, le=60)] = 1
+
+
+class LogSettings(Section):
+    retention_days: LogRetention = 30
+
+
+class RegionSettings(Section):
+    """One region: its address block and its complete settings."""
+
+    primary: bool = False
+    cidr: Cidr
+    network: NetworkSettings = NetworkSettings()
+    functions: FunctionSettings = FunctionSettings()
+    workflow: WorkflowSettings = WorkflowSettings()
+    api: ApiSettings = ApiSettings()
+    alarms: AlarmSettings = AlarmSettings()
+    logs: LogSettings = LogSettings()
+
+
+class Environment(Section):
+    """One environment, complete and checked."""
+
+    environment: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,30}$")]
+    suffix: Annotated[str, Field(pattern=f"^{SUFFIX}$", max_length=MAX_SUFFIX)]
+    project: ProjectSettings
+    target: TargetSettings
+    state: StateSettings = StateSettings()
+    domain: DomainSettings
+    protection: ProtectionSettings = ProtectionSettings()
+    processor: ProcessorSettings = ProcessorSettings()
+    regions: Annotated[dict[str, RegionSettings], Field(min_length=2, max_length=32)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spread_regional_sections(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or not isinstance(data.get("regions"), dict):
+            return data
+        data = dict(data)
+        common = {name: data.pop(name) for name in REGIONAL_SECTIONS if name in data}
+        for name, section in common.items():
+            if not isinstance(section, dict):
+                raise ValueError(f"{name} must be a section, [{name}]")
+        data["regions"] = {
+            region: _override(common, settings) if isinstance(settings, dict) else settings
+            for region, settings in data["regions"].items()
+        }
+        return data
+
+    @field_validator("regions")
+    @classmethod
+    def _regions_exist(cls, regions: dict[str, RegionSettings], _: ValidationInfo) -> dict[str, RegionSettings]:
+        for region in regions:
+            if region not in known_regions():
+                raise ValueError(f"{region!r} is not an AWS region; allowed: {', '.join(sorted(known_regions()))}")
+        primaries = [region for region, settings in regions.items() if settings.primary]
+        if len(primaries) != 1:
+            found = " and ".join(primaries) if primaries else "none"
+            raise ValueError(f"exactly one region must have primary = true; found {found}")
+        owner: dict[str, str] = {}
+        for region, settings in regions.items():
+            # Blocks are all /16: they overlap when they are equal.
+            other = owner.setdefault(settings.cidr, region)
+            if other != region:
+                raise ValueError(f"{other} and {region} both have cidr {settings.cidr}; blocks must not overlap")
+        return regions
+
+    @property
+    def primary(self) -> str:
+        """The region that owns the global tables."""
+        return next(region for region, settings in self.regions.items() if settings.primary)
+
+    @property
+    def is_sandbox(self) -> bool:
+        """True when the target is the local emulator. For providers and the engine; never for a construct."""
+        return self.target.kind == "sandbox"
+
+
+def _override(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = _override(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def load(path: Path) -> Environment:
+    """Read and check a configuration file.
+
+    Raises
+    ------
+    ConfigError
+        When the file is missing, is not TOML or breaks a rule; one line that names the field, its value and what is
+        allowed.
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such configuration file; see config/sandbox.toml for one") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    return parse(raw, source=str(path))
+
+
+def parse(raw: dict[str, Any], *, source: str) -> Environment:
+    """Check a configuration that is already a dictionary; ``source`` names it in errors."""
+    try:
+        return Environment.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(_first_line(error, source)) from None
+
+
+def _first_line(error: ValidationError, source: str) -> str:
+    problems = error.errors(include_url=False)
+    first = problems[0]
+    field = ".".join(str(part) for part in first["loc"]) or "configuration"
+    message = first["msg"].removeprefix("Value error, ")
+    match first["type"]:
+        case "extra_forbidden":
+            message = "is not a known key"
+        case "missing":
+            message = "is required"
+        case "string_pattern_mismatch":
+            message = f"must match {first['ctx']['pattern']}"
+        case "string_too_long":
+            message = f"must have at most {first['ctx']['max_length']} characters"
+    value = first["input"]
+    shown = "" if first["type"] == "missing" or isinstance(value, dict | BaseModel) else f" = {value!r}"
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return f"{source}: {field}{shown}: {message[:1].lower() + message[1:]}{more}"

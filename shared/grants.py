@@ -1,0 +1,125 @@
+"""IAM statements as verbs: what a role may do, on exactly which resource.
+
+A grant is a statement; a policy is a list of grants. No action is a wildcard, and a resource is one only where the
+service has no resource-level permission for the action (the grant says so).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Grant:
+    """One Allow statement.
+
+    Attributes
+    ----------
+    sid
+        Says in CamelCase what is granted.
+    actions, resources
+        Exact actions, ARNs.
+    conditions
+        Operator -> key -> value.
+    """
+
+    sid: str
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    conditions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def statement(self) -> dict[str, Any]:
+        """The statement as an IAM policy document has it."""
+        found: dict[str, Any] = {
+            "Sid": self.sid,
+            "Effect": "Allow",
+            "Action": list(self.actions),
+            "Resource": list(self.resources),
+        }
+        if self.conditions:
+            found["Condition"] = {operator: dict(keys) for operator, keys in self.conditions.items()}
+        return found
+
+
+def policy(grants: Sequence[Grant]) -> str:
+    """An identity policy document, as JSON."""
+    return document([grant.statement() for grant in grants])
+
+
+def document(statements: Sequence[Mapping[str, Any]]) -> str:
+    """A policy document of ready statements, as JSON."""
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def trust(service: str, account_id: str, source_arn: str | None = None) -> str:
+    """A trust policy: one service may assume the role, for this account only (no confused deputy).
+
+    ``source_arn`` narrows it further to one resource, or a pattern where the resource does not exist yet.
+    """
+    conditions: dict[str, dict[str, str]] = {"StringEquals": {"aws:SourceAccount": account_id}}
+    if source_arn is not None:
+        conditions["ArnLike"] = {"aws:SourceArn": source_arn}
+    return document(
+        [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": service},
+                "Action": "sts:AssumeRole",
+                "Condition": conditions,
+            }
+        ]
+    )
+
+
+def use_key(key_arn: str) -> Grant:
+    """Encrypt and decrypt with a region's key."""
+    return Grant("UseRegionalKey", ("kms:Decrypt", "kms:GenerateDataKey"), (key_arn,))
+
+
+def write_logs(log_group_arn: str) -> Grant:
+    """Write to one log group; the group itself is made by Terraform."""
+    return Grant("WriteLogs", ("logs:CreateLogStream", "logs:PutLogEvents"), (f"{log_group_arn}:*",))
+
+
+def send_traces() -> Grant:
+    """Send X-Ray segments. X-Ray has no resource-level permission for these actions."""
+    return Grant("SendTraces", ("xray:PutTraceSegments", "xray:PutTelemetryRecords"), ("*",))
+
+
+def attach_to_vpc() -> Grant:
+    """Let Lambda manage the function's network interfaces. EC2 has no resource-level permission for the describing
+    actions, and Lambda checks the others without one."""
+    return Grant(
+        "AttachToVpc",
+        (
+            "ec2:CreateNetworkInterface",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeSubnets",
+            "ec2:DeleteNetworkInterface",
+            "ec2:AssignPrivateIpAddresses",
+            "ec2:UnassignPrivateIpAddresses",
+        ),
+        ("*",),
+    )
+
+
+def invoke(function_arns: Sequence[str]) -> Grant:
+    """Invoke exactly these functions."""
+    return Grant("InvokeFunctions", ("lambda:InvokeFunction",), tuple(function_arns))
+
+
+def send_to_queue(queue_arn: str) -> Grant:
+    """Send messages to one queue."""
+    return Grant("SendToQueue", ("sqs:SendMessage",), (queue_arn,))
+
+
+def read_stream(stream_arn: str) -> Grant:
+    """Read one DynamoDB stream; what an event source mapping needs."""
+    return Grant(
+        "ReadStream",
+        ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"),
+        (stream_arn,),
+    )

@@ -1,0 +1,144 @@
+"""The base of every stack: provider, backend, tags, and the two verbs by which layers meet."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, TypeVar
+
+from cdktf import DataTerraformRemoteStateS3, S3Backend, TerraformOutput, TerraformStack
+from cdktf_cdktf_provider_aws.provider import AwsProvider, AwsProviderDefaultTags
+from constructs import Construct, IConstruct
+
+from shared.contracts import ContractError, Outputs, StackId, StackSpec, needed_stacks
+from shared.drift import IgnoreUnreadable
+from shared.site import Site, state_key
+
+O = TypeVar("O", bound=Outputs)
+
+
+class LayerStack(TerraformStack):
+    """One layer in one region.
+
+    A subclass names its :class:`StackSpec`, builds its constructs, reads other layers with :meth:`consume` and ends
+    with :meth:`publish`. Reading what the spec does not declare is refused, so the graph cannot lie.
+    """
+
+    spec: ClassVar[StackSpec]
+
+    def __init__(self, scope: Construct, site: Site, extra_tags: dict[str, str] | None = None) -> None:
+        self.stack_id = StackId(self.spec.name, site.region)
+        super().__init__(scope, str(self.stack_id))
+        self.site = site
+        self._published = False
+        AwsProvider(
+            self,
+            "aws",
+            region=site.region,
+            allowed_account_ids=[site.account_id],
+            default_tags=[AwsProviderDefaultTags(tags={**site.tags(self.spec.layer), **(extra_tags or {})})],
+            **_provider_connection(site),
+        )
+        backend = S3Backend(
+            self,
+            bucket=site.state_bucket,
+            key=state_key(str(self.stack_id)),
+            region=site.region,
+            encrypt=True,
+            **_state_connection(site),
+        )
+        # cdktf 0.21 has no argument for Terraform's native S3 lock file.
+        backend.add_override("use_lockfile", True)
+        IgnoreUnreadable.attach(self, site)
+
+    def consume(self, outputs: type[O], region: str | None = None) -> O:
+        """Another stack's outputs, read from its remote state.
+
+        Parameters
+        ----------
+        outputs
+            The contract of the producer.
+        region
+            Whose; this stack's own region when left out.
+
+        Raises
+        ------
+        ContractError
+            When the stack's spec does not declare this need.
+        """
+        region = region or self.site.region
+        self._check_declared(outputs, region)
+        producer = StackId(outputs.stack, region)
+        remote = self.node.try_find_child(f"from-{producer}")
+        if remote is None:
+            remote = DataTerraformRemoteStateS3(
+                self,
+                f"from-{producer}",
+                bucket=self.site.at(region).state_bucket,
+                key=state_key(str(producer)),
+                region=region,
+                **_state_connection(self.site),
+            )
+        return outputs(
+            **{
+                name: remote.get_list(name) if kind is list else remote.get_string(name)  # type: ignore[attr-defined]
+                for name, kind in outputs.fields().items()
+            }
+        )
+
+    def publish(self, outputs: Outputs) -> None:
+        """Write the stack's contract into its state, one Terraform output per field."""
+        if type(outputs) is not self.spec.publishes:
+            raise ContractError(f"{self.stack_id} must publish {self.spec.publishes.__name__}")
+        for name in outputs.fields():
+            output = TerraformOutput(self, f"output-{name}", value=getattr(outputs, name))
+            output.override_logical_id(name)
+        self._published = True
+
+    @property
+    def published(self) -> bool:
+        """Whether the contract has been published; the app refuses a stack that has not."""
+        return self._published
+
+    def _check_declared(self, outputs: type[Outputs], region: str) -> None:
+        environment = self.site.environment
+        wanted = StackId(outputs.stack, region)
+        for need in self.spec.needs:
+            if need.outputs is outputs and wanted in needed_stacks(
+                self.spec, need, self.site.region, list(environment.regions), environment.primary
+            ):
+                return
+        raise ContractError(f"{self.stack_id} reads {outputs.__name__} of {region} without declaring the need")
+
+
+def stack_of(construct: IConstruct) -> LayerStack:
+    """The stack a construct is in."""
+    stack = TerraformStack.of(construct)
+    assert isinstance(stack, LayerStack)
+    return stack
+
+
+def _provider_connection(site: Site) -> dict[str, Any]:
+    """How the provider reaches the target. The endpoint itself comes from AWS_ENDPOINT_URL; the fixed credentials keep
+    a sandbox stack from ever acting on a real account."""
+    if not site.environment.is_sandbox:
+        return {}
+    return {
+        "access_key": "test",
+        "secret_key": "test",
+        "s3_use_path_style": True,
+        "skip_credentials_validation": True,
+        "skip_metadata_api_check": "true",
+        "skip_requesting_account_id": False,
+    }
+
+
+def _state_connection(site: Site) -> dict[str, Any]:
+    if not site.environment.is_sandbox:
+        return {"allowed_account_ids": [site.account_id]}
+    return {
+        "access_key": "test",
+        "secret_key": "test",
+        "use_path_style": True,
+        "skip_credentials_validation": True,
+        "skip_metadata_api_check": True,
+        "skip_requesting_account_id": True,
+    }

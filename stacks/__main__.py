@@ -1,0 +1,43 @@
+"""The CDKTF application: `python -m stacks` writes the Terraform JSON of an environment's stacks.
+
+Configuration is read here, once. The environment variables are the only interface, because `cdktf` gives its app no
+arguments:
+
+TRIPOINT_CONFIG
+    The configuration file; `config/sandbox.toml` when unset.
+TRIPOINT_FUNCTIONS
+    The folder with the functions' zips; `.tripoint/functions` when unset. They are built when they are not there.
+TRIPOINT_STACKS
+    Comma-separated stack names to synthesize (`network-eu-west-1`); all when unset.
+CDKTF_OUTDIR
+    Where the result goes; `cdktf.out` when unset (cdktf sets it).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from shared.config import load
+from shared.errors import TripointError
+from stacks.synth import synthesize
+
+
+def main() -> int:
+    try:
+        only = os.environ.get("TRIPOINT_STACKS")
+        synthesize(
+            load(Path(os.environ.get("TRIPOINT_CONFIG", "config/sandbox.toml"))),
+            out=Path(os.environ.get("CDKTF_OUTDIR", "cdktf.out")),
+            functions=Path(os.environ.get("TRIPOINT_FUNCTIONS", ".tripoint/functions")),
+            only=only.split(",") if only else None,
+        )
+    except TripointError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,23 @@
+"""Every kind of stack that there is. Adding a layer means adding its spec here."""
+
+from __future__ import annotations
+
+from shared.config import Environment
+from shared.contracts import Graph, StackSpec, build_graph
+from stacks.compute.contract import COMPUTE
+from stacks.data.contract import DATA
+from stacks.edge.contract import EDGE
+from stacks.network.contract import NETWORK
+from stacks.observability.contract import OBSERVABILITY
+
+STACKS: tuple[StackSpec, ...] = (NETWORK, DATA, COMPUTE, EDGE, OBSERVABILITY)
+
+
+def spec_of(name: str) -> StackSpec:
+    """The spec of a stack name such as ``data-links``."""
+    return next(spec for spec in STACKS if spec.name == name)
+
+
+def graph_of(environment: Environment) -> Graph:
+    """The stacks of an environment and what each needs."""
+    return build_graph(STACKS, list(environment.regions), environment.primary)

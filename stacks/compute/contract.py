@@ -1,0 +1,38 @@
+"""What the compute layer promises."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from shared.contracts import Need, Outputs, StackSpec
+from stacks.data.contract import DataOutputs
+from stacks.network.contract import NetworkOutputs
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComputeOutputs(Outputs):
+    """A region's payment workflow, its functions and its event bus."""
+
+    stack: ClassVar[str] = "compute"
+
+    api_function_name: str
+    api_function_arn: str
+    api_function_invoke_arn: str
+    function_names: list[str]
+    state_machine_arn: str
+    state_machine_name: str
+    event_bus_name: str
+    event_bus_arn: str
+    changes_dlq_name: str
+    changes_dlq_arn: str
+
+
+COMPUTE = StackSpec(
+    name="compute",
+    layer="compute",
+    owner="team-payments",
+    publishes=ComputeOutputs,
+    needs=(Need(NetworkOutputs), Need(DataOutputs)),
+    factory="stacks.compute.stack:ComputeStack",
+)
