@@ -12,3 +12,10 @@ from typing import Any
 def module(name: str) -> Any:
     """A module of MiniStack: `app`, `core.responses`, `services.dynamodb`, ..."""
     return import_module(f"ministack.{name}")
+
+
+def replaced(text: str, old: str, new: str) -> str:
+    """`text` with its one occurrence of `old` replaced; an emulator that differs is refused."""
+    if text.count(old) != 1:
+        raise RuntimeError(f"MiniStack's source is not as expected: {old.strip()[:60]!r}")
+    return text.replace(old, new)

@@ -101,6 +101,8 @@ class Sandbox:
         sandboxes on one machine need two ports and two homes.
     """
 
+    server = "rollout.sandbox.server"
+
     def __init__(self, endpoint: str, home: Path) -> None:
         host, self.port = _loopback(endpoint)
         self.endpoint = f"http://{host}:{self.port}"
@@ -177,7 +179,7 @@ class Sandbox:
             directory.mkdir(parents=True)
         with self.log.open("wb") as log:
             self._child = subprocess.Popen(
-                [sys.executable, "-m", "rollout.sandbox.server"],
+                [sys.executable, "-m", self.server],
                 cwd=_PROJECT_ROOT,
                 env=self._process_environment(),
                 stdin=subprocess.DEVNULL,

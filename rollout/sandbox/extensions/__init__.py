@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from types import ModuleType
 
-ADDITIONS: tuple[ModuleType, ...] = ()
+from rollout.sandbox.extensions import lambda_runtime
+
+ADDITIONS: tuple[ModuleType, ...] = (lambda_runtime,)
 
 
 def apply_all() -> None:
