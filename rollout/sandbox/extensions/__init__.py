@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from rollout.sandbox.extensions import lambda_runtime
+from rollout.sandbox.extensions import dynamodb_replicas, kms_managed_keys, lambda_runtime
 
-ADDITIONS: tuple[ModuleType, ...] = (lambda_runtime,)
+ADDITIONS: tuple[ModuleType, ...] = (
+    lambda_runtime,
+    kms_managed_keys,
+    dynamodb_replicas,
+)
 
 
 def apply_all() -> None:
