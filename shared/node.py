@@ -21,4 +21,6 @@ def use_supported_node() -> None:
     for candidate in (package / "bin" / "node", package / "node.exe"):
         if candidate.is_file():
             os.environ["JSII_NODE"] = str(candidate)
+            # jsii itself calls deprecated functions of Node; its users cannot help it.
+            os.environ.setdefault("NODE_NO_WARNINGS", "1")
             return

@@ -71,6 +71,18 @@ class Site:
         return f"arn:{PARTITION}:{service}:{self.region}:{self.account_id}:{resource}"
 
     @property
+    def metrics_namespace(self) -> str:
+        """The CloudWatch namespace of the payment metrics."""
+        return f"{self.environment.project.name}/{self.environment.suffix}"
+
+    def execute_api_url(self, api_id: str, stage: str) -> str:
+        """Where a REST API answers without its custom domain; the emulator serves it below its own endpoint."""
+        endpoint = self.environment.target.endpoint
+        if endpoint is not None:
+            return f"{endpoint}/restapis/{api_id}/{stage}/_user_request_"
+        return f"https://{api_id}.execute-api.{self.region}.amazonaws.com/{stage}"
+
+    @property
     def state_bucket(self) -> str:
         """The bucket with the Terraform state of this region's stacks."""
         prefix = self.environment.state.bucket_prefix

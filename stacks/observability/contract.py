@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from shared.contracts import Need, Outputs, StackSpec
-from stacks.compute.contract import ComputeOutputs
 from stacks.data.contract import DataOutputs
 from stacks.edge.contract import EdgeOutputs
 from stacks.network.contract import NetworkOutputs
@@ -30,6 +29,6 @@ OBSERVABILITY = StackSpec(
     layer="observability",
     owner="team-sre",
     publishes=ObservabilityOutputs,
-    needs=(Need(NetworkOutputs), Need(DataOutputs), Need(ComputeOutputs), Need(EdgeOutputs)),
+    needs=(Need(NetworkOutputs), Need(DataOutputs), Need(EdgeOutputs)),
     factory="stacks.observability.stack:ObservabilityStack",
 )

@@ -1,0 +1,97 @@
+"""One Lambda function with a role and a log group of its own."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from cdktf import AssetType, TerraformAsset
+from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
+from cdktf_cdktf_provider_aws.iam_role import IamRole
+from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
+from cdktf_cdktf_provider_aws.lambda_function import (
+    LambdaFunction,
+    LambdaFunctionEnvironment,
+    LambdaFunctionLoggingConfig,
+    LambdaFunctionTracingConfig,
+    LambdaFunctionVpcConfig,
+)
+from constructs import Construct
+
+from shared.grants import Grant, attach_to_vpc, policy, send_traces, trust, use_key, write_logs
+from shared.site import Site
+from stacks.network.contract import NetworkOutputs
+
+
+class PaymentFunction(Construct):
+    """A zip in the private subnets: memory, timeout and reserved concurrency from the configuration (PAY-03)."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        site: Site,
+        name: str,
+        description: str,
+        zip: Path,
+        environment: Mapping[str, str],
+        grants: Sequence[Grant],
+        network: NetworkOutputs,
+        key_arn: str,
+    ) -> None:
+        super().__init__(scope, id)
+        settings = site.settings.functions
+        thing = name.replace("_", "-")
+        self.name = site.name(thing)
+        logs = CloudwatchLogGroup(
+            self,
+            "logs",
+            name=f"/aws/lambda/{self.name}",
+            retention_in_days=site.settings.logs.retention_days,
+            kms_key_id=key_arn,
+        )
+        self.role = IamRole(
+            self,
+            "role",
+            name=site.role_name(thing),
+            assume_role_policy=trust("lambda.amazonaws.com", site.account_id),
+        )
+        granted = IamRolePolicy(
+            self,
+            "policy",
+            role=self.role.id,
+            name="function",
+            policy=policy([write_logs(logs.arn), send_traces(), attach_to_vpc(), use_key(key_arn), *grants]),
+        )
+        code = TerraformAsset(self, "zip", path=str(zip.resolve()), type=AssetType.FILE)
+        self.function = LambdaFunction(
+            self,
+            "function",
+            function_name=self.name,
+            description=description,
+            role=self.role.arn,
+            runtime=settings.runtime,
+            handler=f"functions.{name}.handler.handler",
+            filename=code.path,
+            source_code_hash=base64.b64encode(hashlib.sha256(zip.read_bytes()).digest()).decode(),
+            memory_size=settings.memory_mb,
+            timeout=settings.timeout_s,
+            reserved_concurrent_executions=settings.reserved_concurrency,
+            kms_key_arn=key_arn,
+            environment=LambdaFunctionEnvironment(variables=dict(environment)),
+            vpc_config=LambdaFunctionVpcConfig(
+                subnet_ids=network.private_subnet_ids,
+                security_group_ids=[network.functions_security_group_id],
+            ),
+            tracing_config=LambdaFunctionTracingConfig(mode="Active"),
+            logging_config=LambdaFunctionLoggingConfig(log_format="JSON", log_group=logs.name),
+            # Without its policy a function in a VPC cannot be created, and one without its log group makes its own.
+            depends_on=[granted],
+        )
+
+    @property
+    def arn(self) -> str:
+        return self.function.arn

@@ -1,0 +1,91 @@
+"""The payment workflow's state machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
+from cdktf_cdktf_provider_aws.iam_role import IamRole
+from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
+from cdktf_cdktf_provider_aws.sfn_state_machine import (
+    SfnStateMachine,
+    SfnStateMachineLoggingConfiguration,
+    SfnStateMachineTracingConfiguration,
+)
+from constructs import Construct
+
+from functions.workflow import render
+from shared.grants import Grant, invoke, policy, send_traces, trust
+from shared.site import Site
+from stacks.compute.function import PaymentFunction
+
+
+class PaymentWorkflow(Construct):
+    """Validate, authorize, capture, receipt, complete: `functions/workflow/payment.asl.json` (PAY-04)."""
+
+    def __init__(
+        self, scope: Construct, id: str, *, site: Site, steps: Mapping[str, PaymentFunction], key_arn: str
+    ) -> None:
+        super().__init__(scope, id)
+        self.name = site.name("payment")
+        logs = CloudwatchLogGroup(
+            self,
+            "logs",
+            name=f"/aws/vendedlogs/states/{self.name}",
+            retention_in_days=site.settings.logs.retention_days,
+            kms_key_id=key_arn,
+        )
+        role = IamRole(
+            self,
+            "role",
+            name=site.role_name("workflow"),
+            assume_role_policy=trust(
+                "states.amazonaws.com", site.account_id, site.arn("states", f"stateMachine:{self.name}")
+            ),
+        )
+        granted = IamRolePolicy(
+            self,
+            "policy",
+            role=role.id,
+            name="workflow",
+            policy=policy([invoke([step.arn for step in steps.values()]), send_traces(), _deliver_logs()]),
+        )
+        self.machine = SfnStateMachine(
+            self,
+            "machine",
+            name=self.name,
+            type=site.settings.workflow.type,
+            role_arn=role.arn,
+            definition=render({f"{name}_arn": step.arn for name, step in steps.items()}),
+            logging_configuration=SfnStateMachineLoggingConfiguration(
+                # Payment data stays out of the logs; what happened is in them.
+                include_execution_data=False,
+                level="ALL" if site.settings.workflow.type == "EXPRESS" else "ERROR",
+                log_destination=f"{logs.arn}:*",
+            ),
+            tracing_configuration=SfnStateMachineTracingConfiguration(enabled=True),
+            depends_on=[granted],
+        )
+
+    @property
+    def arn(self) -> str:
+        return self.machine.arn
+
+
+def _deliver_logs() -> Grant:
+    """What Step Functions needs for logging; CloudWatch Logs has no resource-level permission for log deliveries
+    (Step Functions developer guide, "Logging using CloudWatch Logs")."""
+    return Grant(
+        "DeliverLogs",
+        (
+            "logs:CreateLogDelivery",
+            "logs:DeleteLogDelivery",
+            "logs:DescribeLogGroups",
+            "logs:DescribeResourcePolicies",
+            "logs:GetLogDelivery",
+            "logs:ListLogDeliveries",
+            "logs:PutResourcePolicy",
+            "logs:UpdateLogDelivery",
+        ),
+        ("*",),
+    )

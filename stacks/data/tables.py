@@ -1,0 +1,77 @@
+"""DynamoDB global tables, each region's replica in that region's own state."""
+
+from __future__ import annotations
+
+from cdktf import TerraformResourceLifecycle
+from cdktf_cdktf_provider_aws.data_aws_dynamodb_table import DataAwsDynamodbTable
+from cdktf_cdktf_provider_aws.dynamodb_table import (
+    DynamodbTable,
+    DynamodbTableAttribute,
+    DynamodbTablePointInTimeRecovery,
+    DynamodbTableServerSideEncryption,
+)
+from cdktf_cdktf_provider_aws.dynamodb_table_replica import DynamodbTableReplicaA
+from constructs import Construct
+
+from shared.site import Site
+from stacks.data.key import RegionalKey
+
+
+class GlobalTable(Construct):
+    """This region's replica of a global table: on demand, point-in-time recovery, the region's own key, streams on.
+
+    In the primary region it is the table itself; elsewhere a replica of the table whose ARN is given. The primary's
+    stack is applied first and destroyed last, and ignores replicas: they belong to their own regions' state.
+    Consistency is eventual, the last writer wins: a strongly consistent global table cannot span these regions
+    (docs/decisions/0002-eventually-consistent-global-tables.md).
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        site: Site,
+        key: RegionalKey,
+        thing: str,
+        partition_key: str,
+        owner_arn: str | None,
+    ) -> None:
+        super().__init__(scope, id)
+        self.name = site.name(thing)
+        if owner_arn is None:
+            self._own(site, key, partition_key)
+        else:
+            self._replicate(site, key, owner_arn)
+
+    def _own(self, site: Site, key: RegionalKey, partition_key: str) -> None:
+        table = DynamodbTable(
+            self,
+            "table",
+            name=self.name,
+            billing_mode="PAY_PER_REQUEST",
+            hash_key=partition_key,
+            attribute=[DynamodbTableAttribute(name=partition_key, type="S")],
+            stream_enabled=True,
+            stream_view_type="NEW_AND_OLD_IMAGES",
+            point_in_time_recovery=DynamodbTablePointInTimeRecovery(enabled=True),
+            server_side_encryption=DynamodbTableServerSideEncryption(enabled=True, kms_key_arn=key.arn),
+            deletion_protection_enabled=site.production,
+            lifecycle=TerraformResourceLifecycle(ignore_changes=["replica"]),
+        )
+        self.arn = table.arn
+        self.stream_arn = table.stream_arn
+
+    def _replicate(self, site: Site, key: RegionalKey, owner_arn: str) -> None:
+        replica = DynamodbTableReplicaA(
+            self,
+            "replica",
+            global_table_arn=owner_arn,
+            kms_key_arn=key.arn,
+            point_in_time_recovery=True,
+            deletion_protection_enabled=site.production,
+        )
+        # The replica resource does not give its stream.
+        table = DataAwsDynamodbTable(self, "table", name=self.name, depends_on=[replica])
+        self.arn = replica.arn
+        self.stream_arn = table.stream_arn

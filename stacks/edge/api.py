@@ -1,0 +1,207 @@
+"""The region's REST API: three routes in front of one function."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from cdktf import Fn, TerraformResourceLifecycle
+from cdktf_cdktf_provider_aws.api_gateway_deployment import ApiGatewayDeployment
+from cdktf_cdktf_provider_aws.api_gateway_integration import ApiGatewayIntegration
+from cdktf_cdktf_provider_aws.api_gateway_method import ApiGatewayMethod
+from cdktf_cdktf_provider_aws.api_gateway_method_settings import (
+    ApiGatewayMethodSettings,
+    ApiGatewayMethodSettingsSettings,
+)
+from cdktf_cdktf_provider_aws.api_gateway_model import ApiGatewayModel
+from cdktf_cdktf_provider_aws.api_gateway_request_validator import ApiGatewayRequestValidator
+from cdktf_cdktf_provider_aws.api_gateway_resource import ApiGatewayResource
+from cdktf_cdktf_provider_aws.api_gateway_rest_api import ApiGatewayRestApi, ApiGatewayRestApiEndpointConfiguration
+from cdktf_cdktf_provider_aws.api_gateway_stage import ApiGatewayStage, ApiGatewayStageAccessLogSettings
+from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
+from cdktf_cdktf_provider_aws.lambda_permission import LambdaPermission
+from constructs import Construct
+
+from shared.site import Site
+from stacks.compute.contract import ComputeOutputs
+from stacks.edge.account import ApiGatewayLogging
+from stacks.edge.schemas import PAYMENT_REQUEST
+
+STAGE = "v1"
+
+ACCESS_LOG_FORMAT = {
+    "requestId": "$context.requestId",
+    "time": "$context.requestTimeEpoch",
+    "method": "$context.httpMethod",
+    "path": "$context.resourcePath",
+    "status": "$context.status",
+    "latencyMs": "$context.responseLatency",
+    "integrationLatencyMs": "$context.integrationLatency",
+    "sourceIp": "$context.identity.sourceIp",
+    "error": "$context.error.messageString",
+}
+
+
+@dataclass(frozen=True)
+class Route:
+    """One method of one path.
+
+    ``required`` names the request parameters without which API Gateway answers 400, as it writes them
+    (``method.request.header.Idempotency-Key``).
+    """
+
+    method: str
+    path: str
+    body: bool = False
+    required: tuple[str, ...] = ()
+
+
+ROUTES = (
+    Route("POST", "payments", body=True, required=("method.request.header.Idempotency-Key",)),
+    Route("GET", "payments/{payment_id}", required=("method.request.path.payment_id",)),
+    Route("GET", "health"),
+)
+
+
+class PaymentApi(Construct):
+    """A regional REST API: validated requests, access logs, throttling, tracing.
+
+    The function answers within API Gateway's 29 s because it only accepts a payment; the workflow does the work.
+    """
+
+    def __init__(
+        self, scope: Construct, id: str, *, site: Site, compute: ComputeOutputs, logging: ApiGatewayLogging, key_arn: str
+    ) -> None:
+        super().__init__(scope, id)
+        self.name = site.name("payments")
+        self.stage_name = STAGE
+        self._function = compute
+        self.api = ApiGatewayRestApi(
+            self,
+            "api",
+            name=self.name,
+            description=f"Payments in {site.region}",
+            endpoint_configuration=ApiGatewayRestApiEndpointConfiguration(types=["REGIONAL"]),
+        )
+        self._model = ApiGatewayModel(
+            self,
+            "payment-request",
+            rest_api_id=self.api.id,
+            name="PaymentRequest",
+            content_type="application/json",
+            schema=json.dumps(PAYMENT_REQUEST),
+        )
+        self._validator = ApiGatewayRequestValidator(
+            self,
+            "validator",
+            rest_api_id=self.api.id,
+            name=site.name("validate-all"),
+            validate_request_body=True,
+            validate_request_parameters=True,
+        )
+        self._resources: dict[str, ApiGatewayResource] = {}
+        methods = [part for route in ROUTES for part in self._route(route)]
+        LambdaPermission(
+            self,
+            "invoke",
+            statement_id="PaymentApi",
+            action="lambda:InvokeFunction",
+            function_name=compute.api_function_name,
+            principal="apigateway.amazonaws.com",
+            source_arn=f"{self.api.execution_arn}/*",
+        )
+        deployment = ApiGatewayDeployment(
+            self,
+            "deployment",
+            rest_api_id=self.api.id,
+            # A deployment is a snapshot: without a trigger, a changed API would stay unpublished.
+            triggers={"definition": Fn.sha1(json.dumps(self._definition()))},
+            depends_on=methods,
+            lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
+        )
+        self._stage(site, deployment, logging, key_arn)
+        self.url = site.execute_api_url(self.api.id, STAGE)
+
+    def _definition(self) -> dict[str, Any]:
+        """Everything a deployment takes its snapshot of."""
+        return {
+            "routes": [[route.method, route.path, route.body, list(route.required)] for route in ROUTES],
+            "models": [PAYMENT_REQUEST],
+            "function": self._function.api_function_arn,
+        }
+
+    def _resource(self, path: str) -> ApiGatewayResource:
+        if path not in self._resources:
+            parent, _, leaf = path.rpartition("/")
+            self._resources[path] = ApiGatewayResource(
+                self,
+                f"resource-{path.replace('/', '-').replace('{', '').replace('}', '')}",
+                rest_api_id=self.api.id,
+                parent_id=self._resource(parent).id if parent else self.api.root_resource_id,
+                path_part=leaf,
+            )
+        return self._resources[path]
+
+    def _route(self, route: Route) -> list[Any]:
+        resource = self._resource(route.path)
+        id = f"{route.method}-{resource.node.id.removeprefix('resource-')}".lower()
+        method = ApiGatewayMethod(
+            self,
+            id,
+            rest_api_id=self.api.id,
+            resource_id=resource.id,
+            http_method=route.method,
+            authorization="NONE",
+            request_validator_id=self._validator.id,
+            request_models={"application/json": self._model.name} if route.body else None,
+            request_parameters=dict.fromkeys(route.required, True) or None,
+        )
+        integration = ApiGatewayIntegration(
+            self,
+            f"{id}-function",
+            rest_api_id=self.api.id,
+            resource_id=resource.id,
+            http_method=method.http_method,
+            type="AWS_PROXY",
+            integration_http_method="POST",
+            uri=self._function.api_function_invoke_arn,
+        )
+        return [method, integration]
+
+    def _stage(
+        self, site: Site, deployment: ApiGatewayDeployment, logging: ApiGatewayLogging, key_arn: str
+    ) -> None:
+        logs = CloudwatchLogGroup(
+            self,
+            "access-logs",
+            name=f"/aws/apigateway/{self.name}",
+            retention_in_days=site.settings.logs.retention_days,
+            kms_key_id=key_arn,
+        )
+        stage = ApiGatewayStage(
+            self,
+            "stage",
+            rest_api_id=self.api.id,
+            deployment_id=deployment.id,
+            stage_name=STAGE,
+            xray_tracing_enabled=True,
+            access_log_settings=ApiGatewayStageAccessLogSettings(
+                destination_arn=logs.arn, format=json.dumps(ACCESS_LOG_FORMAT)
+            ),
+            depends_on=[logging.account],
+        )
+        ApiGatewayMethodSettings(
+            self,
+            "throttling",
+            rest_api_id=self.api.id,
+            stage_name=stage.stage_name,
+            method_path="*/*",
+            settings=ApiGatewayMethodSettingsSettings(
+                metrics_enabled=True,
+                logging_level="ERROR",
+                data_trace_enabled=False,
+                throttling_rate_limit=site.settings.api.rate_limit,
+                throttling_burst_limit=site.settings.api.burst_limit,
+            ),
+        )

@@ -1,0 +1,28 @@
+"""The address plan of a region's /16 block."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+
+
+@dataclass(frozen=True)
+class AddressPlan:
+    """CIDR blocks by zone: three quarters of the block are private, the last quarter is left for public subnets.
+
+    The functions' network interfaces live in the private subnets, 16,379 usable addresses each; a public subnet only
+    ever holds a NAT gateway or a load balancer.
+    """
+
+    private: tuple[str, ...]
+    public: tuple[str, ...]
+
+    @classmethod
+    def of(cls, cidr: str, zones: int) -> AddressPlan:
+        """Split a /16 block over ``zones`` availability zones (at most three)."""
+        quarters = list(IPv4Network(cidr).subnets(new_prefix=18))
+        public = quarters[3].subnets(new_prefix=24)
+        return cls(
+            private=tuple(str(quarters[zone]) for zone in range(zones)),
+            public=tuple(str(next(public)) for _ in range(zones)),
+        )

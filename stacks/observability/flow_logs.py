@@ -1,0 +1,64 @@
+"""The record of the VPC's traffic.
+
+It belongs to the network but lives in this layer: its log group is encrypted with the region's key, and the data
+layer, which owns the key, may itself need the network (docs/decisions/0004-flow-logs-in-observability.md).
+"""
+
+from __future__ import annotations
+
+from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
+from cdktf_cdktf_provider_aws.flow_log import FlowLog
+from cdktf_cdktf_provider_aws.iam_role import IamRole
+from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
+from constructs import Construct
+
+from shared.grants import Grant, policy, trust
+from shared.site import Site
+
+
+class FlowLogs(Construct):
+    """All accepted and rejected traffic of the VPC, to an encrypted log group."""
+
+    def __init__(self, scope: Construct, id: str, *, site: Site, vpc_id: str, key_arn: str) -> None:
+        super().__init__(scope, id)
+        logs = CloudwatchLogGroup(
+            self,
+            "logs",
+            name=f"/aws/vpc/{site.name('flow-logs')}",
+            retention_in_days=site.settings.logs.retention_days,
+            kms_key_id=key_arn,
+        )
+        role = IamRole(
+            self,
+            "role",
+            name=site.role_name("flow-logs"),
+            assume_role_policy=trust(
+                "vpc-flow-logs.amazonaws.com", site.account_id, site.arn("ec2", "vpc-flow-log/*")
+            ),
+        )
+        IamRolePolicy(
+            self,
+            "policy",
+            role=role.id,
+            name="write-logs",
+            policy=policy(
+                [
+                    Grant(
+                        "WriteFlowLogs",
+                        ("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"),
+                        (f"{logs.arn}:*",),
+                    )
+                ]
+            ),
+        )
+        FlowLog(
+            self,
+            "flow-log",
+            vpc_id=vpc_id,
+            traffic_type="ALL",
+            log_destination_type="cloud-watch-logs",
+            log_destination=logs.arn,
+            iam_role_arn=role.arn,
+            max_aggregation_interval=60,
+            tags={"Name": site.name("flow-logs")},
+        )
