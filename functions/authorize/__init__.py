@@ -1,0 +1,1 @@
+"""Second step: reserve the money."""

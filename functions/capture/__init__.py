@@ -1,0 +1,1 @@
+"""Third step: take the reserved money."""

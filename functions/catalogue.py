@@ -1,0 +1,216 @@
+"""Every function: what it is for, what it is told by its environment, and what it may do.
+
+Pure data for the infrastructure, which makes one function and one role of each entry. Tests hold
+it to the code: the settings that the code reads, and the AWS calls that it makes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from types import MappingProxyType
+from typing import Literal
+
+ProcessorKind = Literal["simulator", "http"]
+
+SERVICE_NAME = "payments"
+"""POWERTOOLS_SERVICE_NAME of every function: the `service` dimension of the metrics. One value
+for all, so that failures counted by one function divide by receipts counted by another."""
+
+METRICS = (
+    "PaymentsReceived",
+    "PaymentsSettled",
+    "PaymentsDeclined",
+    "PaymentsFailed",
+    "PaymentsRefunded",
+)
+EVENT_SOURCE = "tripoint.payments"
+EVENT_DETAIL_TYPES = (
+    "PaymentReceived",
+    "PaymentAuthorized",
+    "PaymentSettled",
+    "PaymentDeclined",
+    "PaymentFailed",
+    "PaymentRefunded",
+)
+
+
+class Env(StrEnum):
+    """An environment variable that the infrastructure sets."""
+
+    PAYMENTS_TABLE = "PAYMENTS_TABLE"
+    RECEIPTS_BUCKET = "RECEIPTS_BUCKET"
+    RECEIPTS_KEY_ARN = "RECEIPTS_KEY_ARN"
+    STATE_MACHINE_ARN = "STATE_MACHINE_ARN"
+    EVENT_BUS_NAME = "EVENT_BUS_NAME"
+    PROCESSOR_KIND = "PROCESSOR_KIND"
+    PROCESSOR_TABLE = "PROCESSOR_TABLE"
+    PROCESSOR_URL = "PROCESSOR_URL"
+    PROCESSOR_SECRET_ID = "PROCESSOR_SECRET_ID"
+    PROCESSOR_TIMEOUT_MS = "PROCESSOR_TIMEOUT_MS"
+    LOG_LEVEL = "LOG_LEVEL"
+    POWERTOOLS_SERVICE_NAME = "POWERTOOLS_SERVICE_NAME"
+    POWERTOOLS_METRICS_NAMESPACE = "POWERTOOLS_METRICS_NAMESPACE"
+
+
+class Grant(Enum):
+    """A verb on a resource; with exactly the IAM actions that the code calls, none a wildcard. What reaching an encrypted table takes of its KMS key is the key's policy."""
+
+    LEDGER_CREATE = ("ledger: create", "payments table", ("dynamodb:PutItem",))
+    LEDGER_READ = ("ledger: read", "payments table", ("dynamodb:GetItem",))
+    LEDGER_UPDATE = ("ledger: update", "payments table", ("dynamodb:UpdateItem",))
+    LEDGER_STREAM = (
+        "ledger: follow changes",
+        "payments table's stream",
+        (
+            "dynamodb:DescribeStream",
+            "dynamodb:GetRecords",
+            "dynamodb:GetShardIterator",
+            "dynamodb:ListStreams",
+        ),
+    )
+    WORKFLOW_START = ("workflow: start", "state machine", ("states:StartExecution",))
+    RECEIPTS_PUT = ("receipts: put", "receipts bucket's objects (receipts/*)", ("s3:PutObject",))
+    RECEIPTS_ENCRYPT = ("receipts: encrypt", "receipts key", ("kms:GenerateDataKey",))
+    EVENTS_PUT = ("events: publish", "event bus", ("events:PutEvents",))
+    PROCESSOR_ACCOUNTS = (
+        "simulated processor: operate",
+        "processor table",
+        ("dynamodb:GetItem", "dynamodb:PutItem"),
+    )
+    PROCESSOR_SECRET = (
+        "processor: read the API key",
+        "processor secret",
+        ("secretsmanager:GetSecretValue",),
+    )
+    TRACES_PUT = (
+        "traces: put",
+        "* (X-Ray has no resources)",
+        ("xray:PutTraceSegments", "xray:PutTelemetryRecords"),
+    )
+
+    def __init__(self, verb: str, resource: str, actions: tuple[str, ...]) -> None:
+        self.verb = verb
+        self.resource = resource
+        self.actions = actions
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunctionSpec:
+    """One Lambda function. Its zip, its folder and its name here are the same word."""
+
+    name: str
+    description: str
+    env: tuple[Env, ...] = ()
+    grants: tuple[Grant, ...] = ()
+    talks_to_processor: bool = False
+    counts: bool = False
+
+    @property
+    def handler(self) -> str:
+        """The handler inside the zip."""
+        return f"functions.{self.name}.handler.handler"
+
+    def env_for(self, processor: ProcessorKind) -> tuple[Env, ...]:
+        """The variables it needs with a kind of processor, none besides."""
+        names = self.env + (PROCESSOR_ENV[processor] if self.talks_to_processor else ())
+        return names + _EVERY_ENV + (_METRICS_ENV if self.counts else ())
+
+    def grants_for(self, processor: ProcessorKind) -> tuple[Grant, ...]:
+        """The grants it needs with a kind of processor, none besides."""
+        grants = self.grants + (_PROCESSOR_GRANTS[processor] if self.talks_to_processor else ())
+        return grants + (Grant.TRACES_PUT,)
+
+
+PROCESSOR_ENV: MappingProxyType[str, tuple[Env, ...]] = MappingProxyType(
+    {
+        "simulator": (Env.PROCESSOR_KIND, Env.PROCESSOR_TABLE),
+        "http": (
+            Env.PROCESSOR_KIND,
+            Env.PROCESSOR_URL,
+            Env.PROCESSOR_SECRET_ID,
+            Env.PROCESSOR_TIMEOUT_MS,
+        ),
+    }
+)
+_PROCESSOR_GRANTS: MappingProxyType[str, tuple[Grant, ...]] = MappingProxyType(
+    {"simulator": (Grant.PROCESSOR_ACCOUNTS,), "http": (Grant.PROCESSOR_SECRET,)}
+)
+_EVERY_ENV = (Env.LOG_LEVEL, Env.POWERTOOLS_SERVICE_NAME)
+_METRICS_ENV = (Env.POWERTOOLS_METRICS_NAMESPACE,)
+
+FUNCTIONS: tuple[FunctionSpec, ...] = (
+    FunctionSpec(
+        name="payments_api",
+        description="Accepts payments and tells how they stand; answers the health check",
+        env=(Env.PAYMENTS_TABLE, Env.STATE_MACHINE_ARN),
+        grants=(Grant.LEDGER_CREATE, Grant.LEDGER_READ, Grant.WORKFLOW_START),
+        counts=True,
+    ),
+    FunctionSpec(
+        name="validate",
+        description="Workflow: refuses what no request could have asked for",
+    ),
+    FunctionSpec(
+        name="authorize",
+        description="Workflow: reserves the money of a payment",
+        env=(Env.PAYMENTS_TABLE,),
+        grants=(Grant.LEDGER_UPDATE,),
+        talks_to_processor=True,
+    ),
+    FunctionSpec(
+        name="capture",
+        description="Workflow: takes the reserved money",
+        talks_to_processor=True,
+    ),
+    FunctionSpec(
+        name="issue_receipt",
+        description="Workflow: archives the receipt of a captured payment",
+        env=(Env.RECEIPTS_BUCKET, Env.RECEIPTS_KEY_ARN),
+        grants=(Grant.RECEIPTS_PUT, Grant.RECEIPTS_ENCRYPT),
+    ),
+    FunctionSpec(
+        name="complete",
+        description="Workflow: settles a payment",
+        env=(Env.PAYMENTS_TABLE,),
+        grants=(Grant.LEDGER_UPDATE,),
+        counts=True,
+    ),
+    FunctionSpec(
+        name="compensate",
+        description="Workflow: voids or refunds what a failed payment has done",
+        env=(Env.PAYMENTS_TABLE,),
+        grants=(Grant.LEDGER_UPDATE,),
+        talks_to_processor=True,
+        counts=True,
+    ),
+    FunctionSpec(
+        name="record_failure",
+        description="Workflow: records why a payment did not settle",
+        env=(Env.PAYMENTS_TABLE,),
+        grants=(Grant.LEDGER_UPDATE,),
+        counts=True,
+    ),
+    FunctionSpec(
+        name="publish_changes",
+        description="Turns changes of the ledger's stream into payment events",
+        env=(Env.EVENT_BUS_NAME,),
+        grants=(Grant.LEDGER_STREAM, Grant.EVENTS_PUT),
+    ),
+)
+
+WORKFLOW_FUNCTIONS: tuple[str, ...] = (
+    "validate",
+    "authorize",
+    "capture",
+    "issue_receipt",
+    "complete",
+    "compensate",
+    "record_failure",
+)
+"""The functions that the state machine invokes, by the order of their states."""
+
+
+def function(name: str) -> FunctionSpec:
+    """The entry of a function; KeyError when there is none."""
+    return {spec.name: spec for spec in FUNCTIONS}[name]

@@ -1,0 +1,1 @@
+"""Undoing: void or refund, whichever is right."""

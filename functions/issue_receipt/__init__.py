@@ -1,0 +1,1 @@
+"""Fourth step: archive the receipt."""

@@ -1,0 +1,156 @@
+"""A payment and the only ways in which its state may change. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields, replace
+from enum import StrEnum
+from typing import Any
+
+from functions.payments import ids
+from functions.payments.errors import (
+    InvalidPaymentError,
+    PaymentClosedError,
+    PaymentCompensatingError,
+    PaymentMovedError,
+    TransitionNotAllowedError,
+)
+
+
+class Status(StrEnum):
+    """Where a payment stands, as the API, the ledger and the events name it."""
+
+    RECEIVED = "RECEIVED"
+    AUTHORIZED = "AUTHORIZED"
+    SETTLED = "SETTLED"
+    DECLINED = "DECLINED"
+    FAILED = "FAILED"
+    REFUNDED = "REFUNDED"
+
+    @property
+    def is_final(self) -> bool:
+        """A final status is never left."""
+        return self not in (Status.RECEIVED, Status.AUTHORIZED)
+
+
+ALLOWED_FROM: Mapping[Status, frozenset[Status]] = {
+    Status.RECEIVED: frozenset(),
+    Status.AUTHORIZED: frozenset({Status.RECEIVED}),
+    Status.SETTLED: frozenset({Status.AUTHORIZED}),
+    Status.DECLINED: frozenset({Status.RECEIVED}),
+    Status.FAILED: frozenset({Status.RECEIVED, Status.AUTHORIZED}),
+    Status.REFUNDED: frozenset({Status.AUTHORIZED}),
+}
+
+_PROGRESS = frozenset({Status.AUTHORIZED, Status.SETTLED})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Payment:
+    """One payment, as the ledger keeps it and as the workflow's steps hand it on.
+
+    Amounts are in the currency's minor unit. `payment_method` is a token of the processor's
+    vault, never a card number. `compensating` holds the reason once undoing has begun: from
+    then on the payment can only end as FAILED or REFUNDED.
+    """
+
+    payment_id: str
+    merchant_id: str
+    amount: int
+    currency: str
+    payment_method: str
+    home_region: str
+    regions_tried: tuple[str, ...]
+    created_at: str
+    updated_at: str
+    status: Status = Status.RECEIVED
+    version: int = 1
+    request_hash: str = ""
+    authorization_id: str = ""
+    capture_id: str = ""
+    captured_at: str = ""
+    refund_id: str = ""
+    receipt_key: str = ""
+    reason: str = ""
+    compensating: str = ""
+
+    @property
+    def event_id(self) -> str:
+        """The id of the change that made this version."""
+        return ids.event_id(self.payment_id, self.version)
+
+    def may_become(self, to: Status) -> bool:
+        """Whether the change is still to be made; False when it (or more) already was.
+
+        Raises
+        ------
+        PaymentClosedError, PaymentCompensatingError, TransitionNotAllowedError
+            When it can never be made.
+        """
+        if self.status is to or (to is Status.AUTHORIZED and self.status is Status.SETTLED):
+            return False
+        if self.status.is_final:
+            raise PaymentClosedError(f"{self.payment_id} is {self.status}, not to become {to}")
+        if self.compensating and to in _PROGRESS:
+            raise PaymentCompensatingError(f"{self.payment_id} is being undone")
+        if self.status not in ALLOWED_FROM[to]:
+            raise TransitionNotAllowedError(f"{self.payment_id}: {self.status} to {to}")
+        return True
+
+    def at_home_in(self, region: str) -> Payment:
+        """This payment, if `region` is the one that works on it."""
+        if self.home_region != region:
+            raise PaymentMovedError(f"{self.payment_id} is at home in {self.home_region}")
+        return self
+
+    def changed(self, *, at: str, **facts: Any) -> Payment:
+        """The next version of this payment."""
+        return replace(self, version=self.version + 1, updated_at=at, **facts)
+
+    def to_document(self) -> dict[str, Any]:
+        """What one step of the workflow hands to the next: facts that are known, no more."""
+        document = {
+            name: getattr(self, name) for name in _FIELDS if name != "request_hash" and getattr(self, name) != ""
+        }
+        return document | {"status": str(self.status), "regions_tried": list(self.regions_tried)}
+
+    @classmethod
+    def from_document(cls, document: object) -> Payment:
+        """Read what `to_document` wrote; what else is in it (a caught error) is left alone.
+
+        Raises
+        ------
+        InvalidPaymentError
+            Naming the first field that is missing or of the wrong type.
+        """
+        if not isinstance(document, Mapping):
+            raise InvalidPaymentError("payment", document, "an object")
+        values: dict[str, Any] = {}
+        for name, annotation in _FIELDS.items():
+            if name in document:
+                values[name] = _read(name, annotation, document[name])
+            elif name in _REQUIRED:
+                raise InvalidPaymentError(name, None, f"a {annotation}")
+        return cls(**values)
+
+
+_FIELDS: Mapping[str, str] = {field.name: str(field.type) for field in fields(Payment)}
+_REQUIRED = frozenset(field.name for field in fields(Payment) if field.default is MISSING)
+
+
+def _read(name: str, annotation: str, value: object) -> object:
+    if annotation == "Status":
+        if isinstance(value, str) and value in Status.__members__:
+            return Status(value)
+        raise InvalidPaymentError(name, value, ", ".join(Status))
+    if annotation == "int":
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            return value
+        raise InvalidPaymentError(name, value, "a positive integer")
+    if annotation.startswith("tuple"):
+        if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
+            return tuple(value)
+        raise InvalidPaymentError(name, value, "a list of strings")
+    if isinstance(value, str):
+        return value
+    raise InvalidPaymentError(name, value, "a string")

@@ -1,0 +1,69 @@
+"""Receipts in S3: one object per payment, whose key and bytes follow from the payment alone."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Protocol
+
+from functions.payments import aws
+from functions.payments.errors import ReceiptsUnavailableError
+from functions.payments.model import Payment
+
+
+class Receipts(Protocol):
+    """What the logic asks of the archive of receipts."""
+
+    def put(self, key: str, body: bytes) -> None:
+        """Keep a receipt; one that is there already stays."""
+        ...
+
+
+class S3Receipts:
+    """Receipts in this region's bucket, encrypted with this region's key."""
+
+    def __init__(self, client: Any, bucket: str, key_arn: str) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._key_arn = key_arn
+
+    def put(self, key: str, body: bytes) -> None:
+        """See `Receipts.put`. A repetition makes no second version to replicate."""
+        from botocore.exceptions import ClientError
+
+        try:
+            with aws.translated(throttled=ReceiptsUnavailableError, unavailable=ReceiptsUnavailableError):
+                self._client.put_object(
+                    Bucket=self._bucket,
+                    Key=key,
+                    Body=body,
+                    ContentType="application/json",
+                    ServerSideEncryption="aws:kms",
+                    SSEKMSKeyId=self._key_arn,
+                    IfNoneMatch="*",
+                )
+        except ClientError as error:
+            code = aws.error_code(error)
+            if code == "ConditionalRequestConflict":  # another put of this key is under way
+                raise ReceiptsUnavailableError(code) from error
+            if code != "PreconditionFailed":
+                raise
+
+
+def receipt_key(payment: Payment) -> str:
+    """Where the receipt of a payment lies, by the day it was received."""
+    return f"receipts/{payment.created_at[:10].replace('-', '/')}/{payment.payment_id}.json"
+
+
+def receipt_body(payment: Payment) -> bytes:
+    """The receipt of a captured payment: the same bytes whenever it is made again."""
+    document = {
+        "payment_id": payment.payment_id,
+        "merchant_id": payment.merchant_id,
+        "amount": payment.amount,
+        "currency": payment.currency,
+        "authorization_id": payment.authorization_id,
+        "capture_id": payment.capture_id,
+        "captured_at": payment.captured_at,
+        "received_at": payment.created_at,
+    }
+    return json.dumps(document, sort_keys=True).encode()

@@ -1,0 +1,140 @@
+"""What a merchant may ask for: a request is parsed completely or refused with the reason."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from functions.payments import ids
+from functions.payments.currencies import CURRENCIES
+from functions.payments.errors import InvalidPaymentError
+from functions.payments.model import Payment
+
+MAX_AMOUNT = 999_999_999_999  # twelve digits: field 4 (amount, transaction) of ISO 8583
+MAX_BODY_BYTES = 4096
+FIELDS = ("amount", "currency", "merchant_id", "payment_method")
+
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_MERCHANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_TOKEN = re.compile(r"tok_[A-Za-z0-9_]{1,60}")
+_CARD_NUMBER = re.compile(r"tok_\d{12,19}")
+
+_KEY_ALLOWED = "a header of 1 to 255 visible ASCII characters, sent once"
+_OBJECT_ALLOWED = f"a JSON object with the fields {', '.join(FIELDS)}"
+
+
+@dataclass(frozen=True)
+class PaymentRequest:
+    """A request that holds nothing but allowed values."""
+
+    amount: int
+    currency: str
+    merchant_id: str
+    payment_method: str
+    idempotency_key: str
+
+    def to_payment(self, *, region: str, at: str) -> Payment:
+        """The payment this request stands for, received in `region`."""
+        return Payment(
+            payment_id=ids.payment_id(self.merchant_id, self.idempotency_key),
+            merchant_id=self.merchant_id,
+            amount=self.amount,
+            currency=self.currency,
+            payment_method=self.payment_method,
+            home_region=region,
+            regions_tried=(region,),
+            created_at=at,
+            updated_at=at,
+            request_hash=ids.request_hash(self.amount, self.currency, self.merchant_id, self.payment_method),
+        )
+
+
+def parse(body: str | None, idempotency_keys: list[str]) -> PaymentRequest:
+    """Read a body and the values of its `Idempotency-Key` header.
+
+    Raises
+    ------
+    InvalidPaymentError
+        Naming the field, its value and what is allowed.
+    """
+    key = idempotency_keys[0] if len(idempotency_keys) == 1 else None
+    if key is None or not _KEY.fullmatch(key):
+        refused = key if key is not None else (idempotency_keys or None)
+        raise InvalidPaymentError("Idempotency-Key", refused, _KEY_ALLOWED)
+    fields = _object(body)
+    for name in fields:
+        if name not in FIELDS:
+            raise InvalidPaymentError(name, fields[name], f"only {', '.join(FIELDS)}")
+    return PaymentRequest(
+        amount=check_amount(fields.get("amount")),
+        currency=check_currency(fields.get("currency")),
+        merchant_id=check_merchant(fields.get("merchant_id")),
+        payment_method=check_token(fields.get("payment_method")),
+        idempotency_key=key,
+    )
+
+
+def check(payment: Payment) -> None:
+    """Refuse a payment whose values no request could have had (a workflow started by hand)."""
+    check_amount(payment.amount)
+    check_currency(payment.currency)
+    check_merchant(payment.merchant_id)
+    check_token(payment.payment_method)
+
+
+def check_amount(value: object) -> int:
+    """An amount in minor units, or InvalidPaymentError."""
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_AMOUNT:
+        return value
+    allowed = f"an integer from 1 to {MAX_AMOUNT}, in the currency's minor unit"
+    raise InvalidPaymentError("amount", value, allowed)
+
+
+def check_currency(value: object) -> str:
+    """A currency code, or InvalidPaymentError."""
+    if isinstance(value, str) and value in CURRENCIES:
+        return value
+    raise InvalidPaymentError("currency", value, "an ISO 4217 code such as EUR")
+
+
+def check_merchant(value: object) -> str:
+    """A merchant id, or InvalidPaymentError."""
+    if isinstance(value, str) and _MERCHANT.fullmatch(value):
+        return value
+    allowed = "1 to 64 of A-Z a-z 0-9 _ . -, the first a letter or digit"
+    raise InvalidPaymentError("merchant_id", value, allowed)
+
+
+def check_token(value: object) -> str:
+    """A token of the processor's vault, or InvalidPaymentError; a card number is no token."""
+    if isinstance(value, str) and _TOKEN.fullmatch(value) and not _CARD_NUMBER.fullmatch(value):
+        return value
+    allowed = "a token: tok_ and 1 to 60 of A-Z a-z 0-9 _, never a card number"
+    raise InvalidPaymentError("payment_method", value, allowed)
+
+
+def _object(body: str | None) -> Mapping[str, Any]:
+    if not body:
+        raise InvalidPaymentError("body", body, _OBJECT_ALLOWED)
+    if len(body.encode(errors="replace")) > MAX_BODY_BYTES:
+        raise InvalidPaymentError("body", f"{len(body)} characters", f"{MAX_BODY_BYTES} bytes")
+    try:
+        document = json.loads(body, object_pairs_hook=_once_each)
+    except (ValueError, RecursionError):
+        raise InvalidPaymentError("body", body, _OBJECT_ALLOWED) from None
+    if not isinstance(document, dict):
+        raise InvalidPaymentError("body", document, _OBJECT_ALLOWED)
+    return document
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # JSON leaves open which of two equal names counts; two amounts in one request must not.
+    fields: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in fields:
+            raise InvalidPaymentError(name, value, "each field once")
+        fields[name] = value
+    return fields

@@ -1,0 +1,114 @@
+"""Settings from environment variables, as frozen dataclasses: the field `payments_table` is read
+from `PAYMENTS_TABLE`. Each function declares the dataclass it needs (see `catalogue`)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from functools import cache
+from typing import Any, TypeVar
+
+from functions.payments.errors import SettingsError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegionSettings:
+    """The region this function runs in; Lambda sets it."""
+
+    aws_region: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LedgerSettings(RegionSettings):
+    """Where this region's replica of the payments table is."""
+
+    payments_table: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiSettings(LedgerSettings):
+    """What the API needs: the ledger and the workflow to start."""
+
+    state_machine_arn: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReceiptSettings(RegionSettings):
+    """The bucket of receipts and the key of this region that encrypts them."""
+
+    receipts_bucket: str
+    receipts_key_arn: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventSettings(RegionSettings):
+    """The event bus of this region."""
+
+    event_bus_name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessorSettings(RegionSettings):
+    """Which card processor to talk to, and what that one needs.
+
+    `processor_table` may be a table's name (in this region) or its ARN (in the ARN's region):
+    the simulator is one processor for all regions, like the real one, and so has one record.
+    `processor_timeout_ms` bounds one request; it must stay well below the task's timeout.
+    """
+
+    processor_kind: str
+    processor_table: str = ""
+    processor_url: str = ""
+    processor_secret_id: str = ""
+    processor_timeout_ms: int = 3000
+
+    def __post_init__(self) -> None:
+        needed = {
+            "simulator": ("processor_table",),
+            "http": ("processor_url", "processor_secret_id"),
+        }
+        if self.processor_kind not in needed:
+            raise SettingsError(f"PROCESSOR_KIND: {self.processor_kind!r} is not allowed; allowed: simulator, http")
+        for name in needed[self.processor_kind]:
+            if not getattr(self, name):
+                raise SettingsError(f"{name.upper()}: missing; PROCESSOR_KIND {self.processor_kind} needs it")
+        if not 100 <= self.processor_timeout_ms <= 5000:
+            raise SettingsError(
+                f"PROCESSOR_TIMEOUT_MS: {self.processor_timeout_ms} is not allowed; allowed: 100 to 5000"
+            )
+
+
+def read(kind: type[T], environment: Mapping[str, str]) -> T:
+    """Read the settings of a dataclass from an environment.
+
+    Raises
+    ------
+    SettingsError
+        Naming the variable, its value and what is allowed.
+    """
+    values: dict[str, Any] = {}
+    for field in fields(kind):  # type: ignore[arg-type]
+        name = field.name.upper()
+        text = environment.get(name, "")
+        if not text:
+            if field.default is MISSING:
+                raise SettingsError(f"{name}: missing; a value is required")
+            continue
+        values[field.name] = _integer(name, text) if field.type == "int" else text
+    return kind(**values)
+
+
+@cache
+def load(kind: type[T]) -> T:
+    """The settings of this container, read once."""
+    return read(kind, os.environ)
+
+
+def _integer(name: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise SettingsError(f"{name}: {text!r} is not allowed; allowed: an integer") from None

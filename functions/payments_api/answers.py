@@ -1,0 +1,94 @@
+"""What the API answers: bodies, headers, and which error is which status."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+
+from functions.payments.errors import (
+    FinalError,
+    IdempotencyKeyReusedError,
+    InvalidPaymentError,
+    PaymentNotFoundError,
+    TransientError,
+)
+from functions.payments.model import Payment
+from functions.payments.telemetry import logger
+
+_RETRY_AFTER_SECONDS = 1
+
+
+def answer(status: int, body: dict[str, Any], **headers: str) -> Response[str]:
+    """A JSON answer; nothing of it may be cached on the way."""
+    return Response(
+        status_code=status,
+        content_type="application/json",
+        body=json.dumps(body),
+        headers={"Cache-Control": "no-store"} | headers,
+    )
+
+
+def accepted(payment: Payment) -> Response[str]:
+    """202: the payment is written down and being worked on.
+
+    `Location` is relative (RFC 9110, 10.2.2) to `.../payments`: right behind a stage name, a
+    base path or a custom domain alike.
+    """
+    body = {"payment_id": payment.payment_id, "status": str(payment.status)}
+    return answer(202, body, Location=f"./payments/{payment.payment_id}")
+
+
+def found(payment: Payment) -> Response[str]:
+    """200: how a payment stands."""
+    body: dict[str, Any] = {
+        "payment_id": payment.payment_id,
+        "status": str(payment.status),
+        "amount": payment.amount,
+        "currency": payment.currency,
+        "merchant_id": payment.merchant_id,
+        "region": payment.home_region,
+        "created_at": payment.created_at,
+        "updated_at": payment.updated_at,
+    }
+    if payment.reason:
+        body["reason"] = payment.reason
+    return answer(200, body)
+
+
+def health(well: bool) -> Response[str]:
+    """200 or 503: whether traffic should come to this region."""
+    return answer(200, {"status": "ok"}) if well else answer(503, {"status": "unavailable"})
+
+
+def refused(error: InvalidPaymentError) -> Response[str]:
+    """400: which field, which value, and what is allowed."""
+    return _error(
+        400,
+        "invalid_request",
+        str(error),
+        field=error.field,
+        value=error.value,
+        allowed=error.allowed,
+    )
+
+
+def failed(error: Exception) -> Response[str]:
+    """The answer to any other error; what is not ours to tell stays in the log."""
+    if isinstance(error, PaymentNotFoundError):
+        return _error(404, "not_found", str(error))
+    if isinstance(error, IdempotencyKeyReusedError):
+        return _error(409, "idempotency_key_reused", str(error))
+    if isinstance(error, TransientError):
+        logger.warning("downstream is not able", error=type(error).__name__, detail=str(error))
+        response = _error(503, "try_again", "the same request again will do no harm")
+        response.headers["Retry-After"] = str(_RETRY_AFTER_SECONDS)
+        return response
+    level = logger.error if isinstance(error, FinalError) else logger.exception
+    level("request failed")
+    return _error(500, "internal", "the request failed; the same request again does no harm")
+
+
+def _error(status: int, code: str, message: str, **more: str) -> Response[str]:
+    return answer(status, {"error": {"code": code, "message": message} | more})

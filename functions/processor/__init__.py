@@ -1,0 +1,1 @@
+"""The card processor: one interface, a deterministic simulator and an HTTP adapter behind it."""

@@ -1,0 +1,1 @@
+"""Change data capture: changes of the ledger become payment events."""

@@ -1,0 +1,1 @@
+"""Recording why a payment did not settle."""

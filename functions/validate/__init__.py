@@ -1,0 +1,1 @@
+"""First step of the workflow: refuse what no request could have asked for."""
