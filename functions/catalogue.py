@@ -54,7 +54,10 @@ class Env(StrEnum):
 
 
 class Grant(Enum):
-    """A verb on a resource; with exactly the IAM actions that the code calls, none a wildcard. What reaching an encrypted table takes of its KMS key is the key's policy."""
+    """A verb on a resource, with exactly the IAM actions that the code calls, none a wildcard.
+
+    What reaching an encrypted table takes of its KMS key is the key's policy.
+    """
 
     LEDGER_CREATE = ("ledger: create", "payments table", ("dynamodb:PutItem",))
     LEDGER_READ = ("ledger: read", "payments table", ("dynamodb:GetItem",))
@@ -119,7 +122,7 @@ class FunctionSpec:
     def grants_for(self, processor: ProcessorKind) -> tuple[Grant, ...]:
         """The grants it needs with a kind of processor, none besides."""
         grants = self.grants + (_PROCESSOR_GRANTS[processor] if self.talks_to_processor else ())
-        return grants + (Grant.TRACES_PUT,)
+        return (*grants, Grant.TRACES_PUT)
 
 
 PROCESSOR_ENV: MappingProxyType[str, tuple[Env, ...]] = MappingProxyType(

@@ -44,9 +44,9 @@ def ensure_started(payment: Payment, *, workflow: Workflow, region: str) -> None
 
     On a repetition too: the first request may have died between the ledger and the start.
     """
-    if payment.status is Status.RECEIVED and not payment.compensating:
-        if payment.home_region == region:
-            workflow.start(payment)
+    untouched = payment.status is Status.RECEIVED and not payment.compensating
+    if untouched and payment.home_region == region:
+        workflow.start(payment)
 
 
 def find(payment_id: str, *, ledger: Ledger) -> Payment:
