@@ -238,13 +238,10 @@ class Sandbox:
         while not self._healthy():
             if not self._alive(pid):
                 self._record_file.unlink(missing_ok=True)
-                raise SandboxError(
-                    f"the sandbox on port {self.port} ended while starting: {self._last_words()}"
-                )
+                raise SandboxError(f"the sandbox on port {self.port} ended while starting: {self._last_words()}")
             if time.monotonic() > deadline:
                 raise SandboxError(
-                    f"the sandbox on port {self.port} did not answer within {timeout_s:g} s; "
-                    f"see {self.log}"
+                    f"the sandbox on port {self.port} did not answer within {timeout_s:g} s; see {self.log}"
                 )
             time.sleep(0.05)
 
@@ -277,8 +274,7 @@ class Sandbox:
             os.killpg(pid, signal.SIGKILL)
         if not self._wait_gone(family):
             raise SandboxError(
-                f"the sandbox on port {self.port} (process {pid}) does not end; "
-                f"end it with: kill -9 {pid}"
+                f"the sandbox on port {self.port} (process {pid}) does not end; end it with: kill -9 {pid}"
             )
 
     def _wait_gone(self, pids: list[int]) -> bool:

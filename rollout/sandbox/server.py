@@ -1,4 +1,5 @@
-"""The sandbox process: MiniStack plus this project's additions (`python -m rollout.sandbox.server`).
+"""The sandbox process: MiniStack plus this project's additions (`python -m
+rollout.sandbox.server`).
 
 Configured by the environment that `manager.Sandbox` gives it. Run by hand it needs at least
 `GATEWAY_PORT`; it never listens beyond the loopback address, whatever `BIND_HOST` says.
@@ -40,9 +41,7 @@ def listen_on_loopback_only() -> None:
 
     def bind(self: socket.socket, address: Any) -> None:
         if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in _LOOPBACK:
-            raise PermissionError(
-                f"the sandbox listens on the loopback address only, not {address}"
-            )
+            raise PermissionError(f"the sandbox listens on the loopback address only, not {address}")
         original(self, address)
 
     socket.socket.bind = bind  # type: ignore[method-assign, assignment]

@@ -47,9 +47,7 @@ class Clients:
             )
         return self._made[key]
 
-    def function(
-        self, name: str, source: str, *, region: str = HOME, **settings: Any
-    ) -> dict[str, Any]:
+    def function(self, name: str, source: str, *, region: str = HOME, **settings: Any) -> dict[str, Any]:
         """Deploy a Python function whose module is `source` and whose handler is `handler`."""
         archive = io.BytesIO()
         with zipfile.ZipFile(archive, "w") as zipped:
@@ -67,9 +65,7 @@ class Clients:
 
     def invoke(self, name: str, event: Any = None, *, region: str = HOME) -> dict[str, Any]:
         """Invoke and wait; the answer has `error` (bool) and `payload`."""
-        answer = self("lambda", region).invoke(
-            FunctionName=name, Payload=json.dumps(event or {}).encode()
-        )
+        answer = self("lambda", region).invoke(FunctionName=name, Payload=json.dumps(event or {}).encode())
         return {
             "error": "FunctionError" in answer,
             "payload": json.loads(answer["Payload"].read()),
@@ -94,9 +90,7 @@ class Clients:
         return eventually(bodies, bool, wait_s) or []
 
 
-def eventually(
-    ask: Callable[[], Answer], good: Callable[[Answer], Any], wait_s: float = 10.0
-) -> Answer:
+def eventually(ask: Callable[[], Answer], good: Callable[[Answer], Any], wait_s: float = 10.0) -> Answer:
     """The first good answer, or the last one when none came in time."""
     deadline = time.monotonic() + wait_s
     while True:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -43,26 +42,23 @@ def own_key(aws: Clients) -> str:
 
 
 @pytest.fixture(scope="module")
-def table(aws: Clients, own_key: str) -> Iterator[str]:
+def table(aws: Clients, own_key: str) -> str:
     create_owner(aws, "ledger")
     aws("dynamodb").put_item(TableName="ledger", Item={"id": {"S": "before"}})
     add_replica(aws, "ledger", AWAY, KMSMasterKeyId=own_key)
     add_replica(aws, "ledger", FAR)
-    yield "ledger"
+    return "ledger"
 
 
 def test_a_replica_is_encrypted_with_its_own_key(aws: Clients, table: str, own_key: str) -> None:
     assert describe(aws, table, AWAY)["SSEDescription"]["KMSMasterKeyArn"] == own_key
     seen_from_owner = {
-        entry["RegionName"]: entry.get("KMSMasterKeyId")
-        for entry in describe(aws, table, HOME)["Replicas"]
+        entry["RegionName"]: entry.get("KMSMasterKeyId") for entry in describe(aws, table, HOME)["Replicas"]
     }
     assert seen_from_owner[AWAY] == own_key
 
 
-def test_a_replica_without_a_key_uses_the_aws_managed_key_of_its_region(
-    aws: Clients, table: str
-) -> None:
+def test_a_replica_without_a_key_uses_the_aws_managed_key_of_its_region(aws: Clients, table: str) -> None:
     default = aws("kms", FAR).describe_key(KeyId="alias/aws/dynamodb")["KeyMetadata"]
     assert default["KeyManager"] == "AWS"
     assert describe(aws, table, FAR)["SSEDescription"]["KMSMasterKeyArn"] == default["Arn"]
@@ -104,9 +100,9 @@ def test_point_in_time_recovery_is_each_replicas_own(aws: Clients, table: str) -
         TableName=table, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
     )
     states = [
-        aws("dynamodb", region).describe_continuous_backups(TableName=table)[
-            "ContinuousBackupsDescription"
-        ]["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"]
+        aws("dynamodb", region).describe_continuous_backups(TableName=table)["ContinuousBackupsDescription"][
+            "PointInTimeRecoveryDescription"
+        ]["PointInTimeRecoveryStatus"]
         for region in (AWAY, FAR)
     ]
     assert states == ["ENABLED", "DISABLED"]
@@ -126,9 +122,7 @@ def test_an_index_added_to_the_owner_reaches_the_replicas(aws: Clients, table: s
             }
         ],
     )
-    aws("dynamodb").put_item(
-        TableName=table, Item={"id": {"S": "indexed"}, "merchant": {"S": "m-1"}}
-    )
+    aws("dynamodb").put_item(TableName=table, Item={"id": {"S": "indexed"}, "merchant": {"S": "m-1"}})
     found = aws("dynamodb", AWAY).query(
         TableName=table,
         IndexName="by-merchant",
@@ -155,9 +149,7 @@ def test_a_function_reads_the_stream_of_a_replica(aws: Clients, table: str) -> N
         StartingPosition="LATEST",
     )
     eventually(
-        lambda: aws("lambda", AWAY).list_event_source_mappings(FunctionName="reads-replica")[
-            "EventSourceMappings"
-        ],
+        lambda: aws("lambda", AWAY).list_event_source_mappings(FunctionName="reads-replica")["EventSourceMappings"],
         lambda found: found and found[0]["State"] == "Enabled",
     )
     aws("dynamodb").put_item(TableName=table, Item={"id": {"S": "after"}})
@@ -167,9 +159,7 @@ def test_a_function_reads_the_stream_of_a_replica(aws: Clients, table: str) -> N
 def test_replicas_go_first_and_the_owner_last(aws: Clients) -> None:
     create_owner(aws, "short-lived")
     add_replica(aws, "short-lived", AWAY)
-    aws("dynamodb").update_table(
-        TableName="short-lived", ReplicaUpdates=[{"Delete": {"RegionName": AWAY}}]
-    )
+    aws("dynamodb").update_table(TableName="short-lived", ReplicaUpdates=[{"Delete": {"RegionName": AWAY}}])
     assert "Replicas" not in describe(aws, "short-lived", HOME)
     with pytest.raises(aws("dynamodb", AWAY).exceptions.ResourceNotFoundException):
         describe(aws, "short-lived", AWAY)

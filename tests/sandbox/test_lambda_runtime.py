@@ -175,9 +175,7 @@ def test_a_throttled_asynchronous_event_is_kept_until_there_is_room(aws: Clients
 def test_the_log_of_an_invocation_is_complete(aws: Clients) -> None:
     aws.function("talks", "def handler(e, c):\n    for n in range(500):\n        print('line', n)")
     aws.invoke("talks")
-    pages = (
-        aws("logs").get_paginator("filter_log_events").paginate(logGroupName="/aws/lambda/talks")
-    )
+    pages = aws("logs").get_paginator("filter_log_events").paginate(logGroupName="/aws/lambda/talks")
     lines = [event["message"].strip() for page in pages for event in page["events"]]
     assert [line for line in lines if line.startswith("line")] == [f"line {n}" for n in range(500)]
 

@@ -1,20 +1,29 @@
 """Additions to MiniStack 1.5.33, one module per emulated service gap.
 
-Each module says what the emulator does, what AWS does, and what `apply` replaces. An addition never bends
-a correct AWS resource to the emulator; it brings the emulator closer to AWS. For each there is a test in
-`tests/sandbox/` that also runs against the plain emulator and fails when upstream closes the gap.
+Each module says what the emulator does, what AWS does, and what `apply` replaces. An addition
+never bends a correct AWS resource to the emulator; it brings the emulator closer to AWS. For each
+there is a test in `tests/sandbox/` that also runs against the plain emulator and fails when
+upstream closes the gap.
 """
 
 from __future__ import annotations
 
 from types import ModuleType
 
-from rollout.sandbox.extensions import dynamodb_replicas, kms_managed_keys, lambda_runtime
+from rollout.sandbox.extensions import (
+    cloudwatch_alarms,
+    dynamodb_replicas,
+    kms_managed_keys,
+    lambda_runtime,
+    log_metrics,
+)
 
 ADDITIONS: tuple[ModuleType, ...] = (
     lambda_runtime,
     kms_managed_keys,
     dynamodb_replicas,
+    cloudwatch_alarms,
+    log_metrics,
 )
 
 

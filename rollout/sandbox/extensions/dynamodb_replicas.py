@@ -1,16 +1,18 @@
 """A replica of a global table has its own key, class and protection, and follows shared settings.
 
-Upstream: a replica takes over the owner's encryption, `KMSMasterKeyId` of a replica update is ignored and
-not described, later changes of the owner's indexes and capacity mode don't reach the replicas, and
-AWS/DynamoDB ReplicationLatency doesn't exist.
+Upstream: a replica takes over the owner's encryption, `KMSMasterKeyId` of a replica update is
+ignored and not described, later changes of the owner's indexes and capacity mode don't reach the
+replicas, and AWS/DynamoDB ReplicationLatency doesn't exist.
 
 AWS: each replica names its own key in its region, without one it uses the AWS managed key, and
-DescribeTable returns it as `Replicas[].KMSMasterKeyId` (API reference, CreateReplicationGroupMemberAction
-and ReplicaDescription); indexes and the capacity mode are synchronized, deletion protection, tags and
-point-in-time recovery are each replica's own (Developer Guide, "How DynamoDB global tables work").
+DescribeTable returns it as `Replicas[].KMSMasterKeyId` (API reference,
+CreateReplicationGroupMemberAction and ReplicaDescription); indexes and the capacity mode are
+synchronized, deletion protection, tags and point-in-time recovery are each replica's own
+(Developer Guide, "How DynamoDB global tables work").
 
-Patched: `_apply_replica_updates`, `_table_description`, `_update_table`, `_replicate_write`. Replication
-itself stays synchronous here: the latency recorded is the time that the copy really took.
+Patched: `_apply_replica_updates`, `_table_description`, `_update_table`, `_replicate_write`.
+Replication itself stays synchronous here: the latency recorded is the time that the copy really
+took.
 """
 
 from __future__ import annotations
@@ -121,9 +123,7 @@ def _follow(tables: Any, owner: Any, replica: Any) -> None:
     indexes = copy.deepcopy(owner.get("GlobalSecondaryIndexes", []))
     for index in indexes:
         index["IndexArn"] = f"{replica['TableArn']}/index/{index['IndexName']}"
-    if [i["IndexName"] for i in indexes] != [
-        i["IndexName"] for i in replica.get("GlobalSecondaryIndexes", [])
-    ]:
+    if [i["IndexName"] for i in indexes] != [i["IndexName"] for i in replica.get("GlobalSecondaryIndexes", [])]:
         replica.pop(tables._INDEX_MEMBERS, None)
     replica["GlobalSecondaryIndexes"] = indexes
 

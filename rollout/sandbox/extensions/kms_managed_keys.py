@@ -1,14 +1,14 @@
 """AWS managed keys exist under their `alias/aws/<service>` names, in every region.
 
-Upstream: `alias/aws/dynamodb` and its like resolve to nothing, so Terraform can't tell whether a table
-uses the default key, and `aws_dynamodb_table_replica` fails.
+Upstream: `alias/aws/dynamodb` and its like resolve to nothing, so Terraform can't tell whether a
+table uses the default key, and `aws_dynamodb_table_replica` fails.
 
-AWS: "if you specify a predefined AWS alias (an AWS alias with no key ID), KMS associates the alias with
-an AWS managed key and returns its KeyId and Arn" (KMS API reference, DescribeKey). Such a key has
-`KeyManager` AWS and is rotated every year.
+AWS: "if you specify a predefined AWS alias (an AWS alias with no key ID), KMS associates the alias
+with an AWS managed key and returns its KeyId and Arn" (KMS API reference, DescribeKey). Such a key
+has `KeyManager` AWS and is rotated every year.
 
-Patched: `_resolve_key` makes the key of a predefined alias when it is first asked for; `_key_metadata`
-says who manages it; DynamoDB's default key is named by its ARN.
+Patched: `_resolve_key` makes the key of a predefined alias when it is first asked for;
+`_key_metadata` says who manages it; DynamoDB's default key is named by its ARN.
 """
 
 from __future__ import annotations
@@ -20,9 +20,7 @@ from typing import Any
 
 from rollout.sandbox.emulator import module
 
-_PREDEFINED = re.compile(
-    r"^(?:arn:aws:kms:(?P<region>[\w-]+):\d{12}:)?(?P<alias>alias/aws/[\w-]+)$"
-)
+_PREDEFINED = re.compile(r"^(?:arn:aws:kms:(?P<region>[\w-]+):\d{12}:)?(?P<alias>alias/aws/[\w-]+)$")
 _MANAGED = "_tripoint_aws_managed"
 
 
@@ -67,11 +65,9 @@ def managed_key_arn(service: str) -> str:
 def _make(keys: Any, alias: str) -> Any:
     service = alias.removeprefix("alias/aws/")
     created = json.loads(
-        keys._create_key(
-            {
-                "Description": f"Default key that protects my {service} data when no other key is defined"
-            }
-        )[2]
+        keys._create_key({"Description": f"Default key that protects my {service} data when no other key is defined"})[
+            2
+        ]
     )
     record = keys._keys[created["KeyMetadata"]["KeyId"]]
     record[_MANAGED] = True

@@ -1,18 +1,18 @@
 """Python functions fail, import, log and are measured as in AWS's own runtime.
 
-Upstream: every exception of a handler is reported as `Runtime.HandlerError` and ends the worker process;
-a function sees all packages of the emulator's own environment; the log of an invocation is what arrives
-within 50 ms; AWS/Lambda metrics exist only for calls of the Invoke API, and count throttles as invocations;
-a throttled asynchronous event is given up after two retries; Step Functions reports a throttled function
-as `Lambda.Unknown`.
+Upstream: every exception of a handler is reported as `Runtime.HandlerError` and ends the worker
+process; a function sees all packages of the emulator's own environment; the log of an invocation
+is what arrives within 50 ms; AWS/Lambda metrics exist only for calls of the Invoke API, and count
+throttles as invocations; a throttled asynchronous event is given up after two retries; Step
+Functions reports a throttled function as `Lambda.Unknown`.
 
-AWS: `errorType` is the exception's class name, and the execution environment lives on ("Lambda function
-errors in Python"); the managed runtime carries boto3 and what it needs, nothing else ("Building Lambda
-functions with Python"); metrics count every invocation from every source, and throttled requests count as
-neither Invocations nor Errors ("Types of metrics for Lambda functions"); throttled asynchronous events
-return to the queue for up to six hours ("How Lambda handles errors and retries with asynchronous
-invocation"); a throttled task fails with `Lambda.TooManyRequestsException` ("Handling errors in Step
-Functions workflows").
+AWS: `errorType` is the exception's class name, and the execution environment lives on ("Lambda
+function errors in Python"); the managed runtime carries boto3 and what it needs, nothing else
+("Building Lambda functions with Python"); metrics count every invocation from every source, and
+throttled requests count as neither Invocations nor Errors ("Types of metrics for Lambda
+functions"); throttled asynchronous events return to the queue for up to six hours ("How Lambda
+handles errors and retries with asynchronous invocation"); a throttled task fails with
+`Lambda.TooManyRequestsException` ("Handling errors in Step Functions workflows").
 
 Patched: the worker's script, `Worker.invoke` and its log drain, `_execute_function_warm`,
 `_execute_function`, `invoke_async_with_retry`, and Step Functions' `_call_lambda`.
@@ -219,15 +219,18 @@ def _measure_every_invocation(functions: Any) -> None:
     execute, metrics = functions._execute_function, module("services.cloudwatch")
 
     def record(name: str, result: Any, duration_ms: float) -> None:
-        dimensions = {"FunctionName": name}
         throttled = bool(result.get("throttle"))
-        metrics.record_metric("AWS/Lambda", "Throttles", int(throttled), "Count", dimensions)
-        if throttled:
-            return
-        metrics.record_metric("AWS/Lambda", "Invocations", 1, "Count", dimensions)
-        failed = int(bool(result.get("error")))
-        metrics.record_metric("AWS/Lambda", "Errors", failed, "Count", dimensions)
-        metrics.record_metric("AWS/Lambda", "Duration", duration_ms, "Milliseconds", dimensions)
+        values = [("Throttles", float(throttled), "Count")]
+        if not throttled:
+            values += [
+                ("Invocations", 1.0, "Count"),
+                ("Errors", float(bool(result.get("error"))), "Count"),
+                ("Duration", duration_ms, "Milliseconds"),
+            ]
+        for metric, value, unit in values:
+            # Once for the function and once, without dimensions, for all functions of the region.
+            metrics.record_metric("AWS/Lambda", metric, value, unit, {"FunctionName": name})
+            metrics.record_metric("AWS/Lambda", metric, value, unit, {})
 
     @functools.wraps(execute)
     def execute_and_record(func: Any, event: Any) -> Any:
@@ -277,9 +280,7 @@ def _name_the_throttle(workflows: Any) -> None:
             return call(function, event)
         except workflows._ExecutionError as error:
             if error.error == "Lambda.Unknown" and "TooManyRequestsException" in str(error.cause):
-                raise workflows._ExecutionError(
-                    "Lambda.TooManyRequestsException", "Rate Exceeded."
-                ) from error
+                raise workflows._ExecutionError("Lambda.TooManyRequestsException", "Rate Exceeded.") from error
             raise
 
     workflows._call_lambda = call_and_name
