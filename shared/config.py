@@ -70,7 +70,9 @@ def _block_of_16(value: str) -> str:
 Text = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_one_line)]
 HttpsUrl = Annotated[str, Field(pattern=r"^https://[^\s\"'$]+$", max_length=256)]
 Cidr = Annotated[str, AfterValidator(_block_of_16)]
-LogRetention = Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653]
+LogRetention = Literal[
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
+]
 
 
 class ProjectSettings(Section):

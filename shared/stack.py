@@ -15,7 +15,7 @@ from shared.contracts import ContractError, Outputs, StackId, StackSpec, needed_
 from shared.drift import IgnoreUnreadable
 from shared.site import Site, state_key
 
-O = TypeVar("O", bound=Outputs)
+Contract = TypeVar("Contract", bound=Outputs)
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class LayerStack(TerraformStack):
         backend.add_override("use_lockfile", True)
         IgnoreUnreadable.attach(self, site)
 
-    def consume(self, outputs: type[O], region: str | None = None) -> O:
+    def consume(self, outputs: type[Contract], region: str | None = None) -> Contract:
         """Another stack's outputs, read from its remote state.
 
         Parameters

@@ -6,10 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-try:
-    from functions.build import build_all
-except ImportError:
-    build_all = lambda p: {}
+from functions.build import build_all
 from shared.config import Environment
 from shared.contracts import ContractError
 from shared.errors import UsageError
@@ -22,9 +19,7 @@ from stacks.catalogue import graph_of, spec_of
 PIPELINE_TAGS = {"TRIPOINT_REPOSITORY": "Repository", "TRIPOINT_COMMIT_AUTHOR": "CommitAuthor"}
 
 
-def synthesize(
-    environment: Environment, *, out: Path, functions: Path, only: Sequence[str] | None = None
-) -> list[str]:
+def synthesize(environment: Environment, *, out: Path, functions: Path, only: Sequence[str] | None = None) -> list[str]:
     """Write ``<out>/stacks/<stack>/cdk.tf.json`` for the environment's stacks.
 
     Parameters

@@ -20,7 +20,7 @@ from cdktf_cdktf_provider_aws.lambda_function import (
 )
 from constructs import Construct
 
-from shared.grants import Grant, attach_to_vpc, policy, send_traces, trust, use_key, write_logs
+from shared.grants import Grant, attach_to_vpc, policy, trust, use_key, write_logs
 from shared.site import Site
 from stacks.network.contract import NetworkOutputs
 
@@ -36,6 +36,7 @@ class PaymentFunction(Construct):
         site: Site,
         name: str,
         description: str,
+        handler: str,
         zip: Path,
         environment: Mapping[str, str],
         grants: Sequence[Grant],
@@ -64,7 +65,7 @@ class PaymentFunction(Construct):
             "policy",
             role=self.role.id,
             name="function",
-            policy=policy([write_logs(logs.arn), send_traces(), attach_to_vpc(), use_key(key_arn), *grants]),
+            policy=policy([write_logs(logs.arn), attach_to_vpc(), use_key(key_arn), *grants]),
         )
         code = TerraformAsset(self, "zip", path=str(zip.resolve()), type=AssetType.FILE)
         self.function = LambdaFunction(
@@ -74,7 +75,7 @@ class PaymentFunction(Construct):
             description=description,
             role=self.role.arn,
             runtime=settings.runtime,
-            handler=f"functions.{name}.handler.handler",
+            handler=handler,
             filename=code.path,
             source_code_hash=base64.b64encode(hashlib.sha256(zip.read_bytes()).digest()).decode(),
             memory_size=settings.memory_mb,
@@ -94,4 +95,4 @@ class PaymentFunction(Construct):
 
     @property
     def arn(self) -> str:
-        return self.function.arn
+        return str(self.function.arn)

@@ -16,7 +16,7 @@ from constructs import Construct
 
 from functions.workflow import render
 from shared.grants import Grant, invoke, policy, send_traces, trust
-from shared.site import Site
+from shared.site import PARTITION, Site
 from stacks.compute.function import PaymentFunction
 
 
@@ -56,7 +56,7 @@ class PaymentWorkflow(Construct):
             name=self.name,
             type=site.settings.workflow.type,
             role_arn=role.arn,
-            definition=render({f"{name}_arn": step.arn for name, step in steps.items()}),
+            definition=render({"partition": PARTITION, **{f"{name}_arn": step.arn for name, step in steps.items()}}),
             logging_configuration=SfnStateMachineLoggingConfiguration(
                 # Payment data stays out of the logs; what happened is in them.
                 include_execution_data=False,
@@ -69,7 +69,7 @@ class PaymentWorkflow(Construct):
 
     @property
     def arn(self) -> str:
-        return self.machine.arn
+        return str(self.machine.arn)
 
 
 def _deliver_logs() -> Grant:

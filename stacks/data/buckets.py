@@ -56,9 +56,7 @@ class PrivateBucket(Construct):
         statements: tuple[dict[str, object], ...] = (),
     ) -> None:
         super().__init__(scope, id)
-        self.bucket = S3Bucket(
-            self, "bucket", bucket=site.bucket_name(thing), force_destroy=not site.production
-        )
+        self.bucket = S3Bucket(self, "bucket", bucket=site.bucket_name(thing), force_destroy=not site.production)
         self.arn = self.bucket.arn
         self.name = self.bucket.id
         self.versioning = S3BucketVersioningA(
@@ -126,9 +124,7 @@ class PrivateBucket(Construct):
                     if expire_days
                     else None,
                     noncurrent_version_expiration=[
-                        S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration(
-                            noncurrent_days=NONCURRENT_DAYS
-                        )
+                        S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration(noncurrent_days=NONCURRENT_DAYS)
                     ],
                     abort_incomplete_multipart_upload=[
                         S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload(days_after_initiation=7)
@@ -154,9 +150,7 @@ class ReceiptsBucket(Construct):
             expire_days=ACCESS_LOG_DAYS,
             statements=(_log_delivery(site),),
         )
-        S3BucketLoggingA(
-            self, "logging", bucket=receipts.name, target_bucket=logs.name, target_prefix="receipts/"
-        )
+        S3BucketLoggingA(self, "logging", bucket=receipts.name, target_bucket=logs.name, target_prefix="receipts/")
         self.name = receipts.name
         self.arn = receipts.arn
 

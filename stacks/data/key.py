@@ -65,7 +65,7 @@ class RegionalKey(Construct):
 
     @property
     def arn(self) -> str:
-        return self.key.arn
+        return str(self.key.arn)
 
 
 def _key_policy(site: Site) -> str:

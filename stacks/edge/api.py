@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from cdktf import Fn, TerraformResourceLifecycle
+from cdktf import TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.api_gateway_deployment import ApiGatewayDeployment
 from cdktf_cdktf_provider_aws.api_gateway_integration import ApiGatewayIntegration
 from cdktf_cdktf_provider_aws.api_gateway_method import ApiGatewayMethod
@@ -71,7 +72,14 @@ class PaymentApi(Construct):
     """
 
     def __init__(
-        self, scope: Construct, id: str, *, site: Site, compute: ComputeOutputs, logging: ApiGatewayLogging, key_arn: str
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        site: Site,
+        compute: ComputeOutputs,
+        logging: ApiGatewayLogging,
+        key_arn: str,
     ) -> None:
         super().__init__(scope, id)
         self.name = site.name("payments")
@@ -116,20 +124,12 @@ class PaymentApi(Construct):
             "deployment",
             rest_api_id=self.api.id,
             # A deployment is a snapshot: without a trigger, a changed API would stay unpublished.
-            triggers={"definition": Fn.sha1(json.dumps(self._definition()))},
+            triggers={"definition": _fingerprint(), "function": compute.api_function_arn},
             depends_on=methods,
             lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
         )
         self._stage(site, deployment, logging, key_arn)
         self.url = site.execute_api_url(self.api.id, STAGE)
-
-    def _definition(self) -> dict[str, Any]:
-        """Everything a deployment takes its snapshot of."""
-        return {
-            "routes": [[route.method, route.path, route.body, list(route.required)] for route in ROUTES],
-            "models": [PAYMENT_REQUEST],
-            "function": self._function.api_function_arn,
-        }
 
     def _resource(self, path: str) -> ApiGatewayResource:
         if path not in self._resources:
@@ -169,9 +169,7 @@ class PaymentApi(Construct):
         )
         return [method, integration]
 
-    def _stage(
-        self, site: Site, deployment: ApiGatewayDeployment, logging: ApiGatewayLogging, key_arn: str
-    ) -> None:
+    def _stage(self, site: Site, deployment: ApiGatewayDeployment, logging: ApiGatewayLogging, key_arn: str) -> None:
         logs = CloudwatchLogGroup(
             self,
             "access-logs",
@@ -205,3 +203,9 @@ class PaymentApi(Construct):
                 throttling_burst_limit=site.settings.api.burst_limit,
             ),
         )
+
+
+def _fingerprint() -> str:
+    """Changes with everything that a deployment takes its snapshot of."""
+    definition = {"routes": [asdict(route) for route in ROUTES], "models": [PAYMENT_REQUEST]}
+    return hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()

@@ -24,6 +24,4 @@ class EdgeStack(LayerStack):
         compute = self.consume(ComputeOutputs)
         logging = ApiGatewayLogging(self, "logging", site=site)
         api = PaymentApi(self, "payments", site=site, compute=compute, logging=logging, key_arn=data.key_arn)
-        self.publish(
-            EdgeOutputs(api_id=api.api.id, api_name=api.name, api_stage=api.stage_name, api_url=api.url)
-        )
+        self.publish(EdgeOutputs(api_id=api.api.id, api_name=api.name, api_stage=api.stage_name, api_url=api.url))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from cdktf_cdktf_provider_aws.security_group import SecurityGroup
 from cdktf_cdktf_provider_aws.vpc_endpoint import VpcEndpoint
@@ -133,7 +134,7 @@ def _allow_https(
     id: str,
     *,
     site: Site,
-    **peer: str,
+    **peer: Any,
 ) -> None:
     rule(
         scope,

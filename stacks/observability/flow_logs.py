@@ -32,9 +32,7 @@ class FlowLogs(Construct):
             self,
             "role",
             name=site.role_name("flow-logs"),
-            assume_role_policy=trust(
-                "vpc-flow-logs.amazonaws.com", site.account_id, site.arn("ec2", "vpc-flow-log/*")
-            ),
+            assume_role_policy=trust("vpc-flow-logs.amazonaws.com", site.account_id, site.arn("ec2", "vpc-flow-log/*")),
         )
         IamRolePolicy(
             self,

@@ -1,0 +1,53 @@
+# Everything needs only python3 (3.11 to 3.13) and make; the rest is installed into .venv and .tools.
+PYTHON ?= python3
+CONFIG ?= config/sandbox.toml
+BIN := .venv/bin
+TRIPOINT := $(BIN)/tripoint
+
+.DEFAULT_GOAL := help
+.PHONY: help setup rollout down test lint types unit functions integration synth format clean
+
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Virtual environment, Poetry, locked dependencies
+	@$(PYTHON) rollout/bootstrap.py
+
+rollout: setup ## Deploy all layers into all regions and pay once in each (CONFIG=config/sandbox.toml)
+	@$(TRIPOINT) rollout --smoke --config $(CONFIG)
+
+down: setup ## Destroy everything in reverse order and stop the sandbox
+	@$(TRIPOINT) destroy --yes --config $(CONFIG)
+	@$(TRIPOINT) sandbox down --config $(CONFIG)
+
+test: setup ## Lint, types and every test, the integration tests against a sandbox of their own
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/pytest
+
+lint: setup ## Ruff: rules and format
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: setup ## Apply ruff's fixes and format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+types: setup ## mypy, strict
+	@$(BIN)/mypy
+
+unit: setup ## Tests that deploy nothing
+	@$(BIN)/pytest tests --ignore=tests/integration
+
+functions: setup ## The Lambda functions' tests (moto), the fast inner loop
+	@$(BIN)/pytest tests/functions
+
+integration: setup ## Tests of the deployed system, in a sandbox of their own
+	@$(BIN)/pytest tests/integration
+
+synth: setup ## Write the Terraform JSON of all stacks
+	@$(TRIPOINT) synth --config $(CONFIG)
+
+clean: ## Remove what was installed and built (run `make down` first)
+	@rm -rf .venv .tools .tripoint cdktf.out cfn-outputs .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,60 @@
+"""The compute layer of one region."""
+
+from __future__ import annotations
+
+from constructs import Construct
+
+from functions.catalogue import WORKFLOW_FUNCTIONS
+from shared.grants import send_to_queue
+from shared.site import Site
+from shared.stack import BuildInputs, LayerStack
+from stacks.compute.bus import PaymentBus
+from stacks.compute.changes import ChangeCapture, ChangesQueue
+from stacks.compute.contract import COMPUTE, ComputeOutputs
+from stacks.compute.functions import PaymentFunctions
+from stacks.compute.workflow import PaymentWorkflow
+from stacks.data.contract import DataOutputs
+from stacks.network.contract import NetworkOutputs
+
+
+class ComputeStack(LayerStack):
+    """What happens to a payment in one region: functions, workflow, event bus, change data capture."""
+
+    spec = COMPUTE
+
+    def __init__(self, scope: Construct, site: Site, inputs: BuildInputs) -> None:
+        super().__init__(scope, site, inputs)
+        network = self.consume(NetworkOutputs)
+        data = self.consume(DataOutputs)
+        bus = PaymentBus(self, "bus", site=site, key_arn=data.key_arn)
+        functions = PaymentFunctions(
+            self,
+            "functions",
+            site=site,
+            zips=inputs.zips,
+            network=network,
+            data=data,
+            bus_name=bus.name,
+            bus_arn=bus.arn,
+        )
+        steps = {name: functions.add(name) for name in WORKFLOW_FUNCTIONS}
+        workflow = PaymentWorkflow(self, "workflow", site=site, steps=steps, key_arn=data.key_arn)
+        functions.know_workflow(workflow.arn)
+        api = functions.add("payments_api")
+        dlq = ChangesQueue(self, "changes-dlq", site=site, key_arn=data.key_arn)
+        publisher = functions.add("publish_changes", [send_to_queue(dlq.arn)])
+        ChangeCapture(self, "changes", site=site, stream_arn=data.payments_stream_arn, publisher=publisher, dlq=dlq)
+        self.publish(
+            ComputeOutputs(
+                api_function_name=api.name,
+                api_function_arn=api.arn,
+                api_function_invoke_arn=api.function.invoke_arn,
+                function_names=[function.name for function in functions.made.values()],
+                state_machine_arn=workflow.arn,
+                state_machine_name=workflow.name,
+                event_bus_name=bus.name,
+                event_bus_arn=bus.arn,
+                changes_dlq_name=dlq.name,
+                changes_dlq_arn=dlq.arn,
+            )
+        )
