@@ -1,0 +1,466 @@
+"""The command `tripoint`: parses, calls, prints.
+
+Exit codes: 0 all that was asked for happened; 1 it failed; 2 the input was wrong and nothing was touched; 3 `diff`
+found changes; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rollout import graphs, outputs, selection
+from rollout.engine import Engine
+from rollout.payments import Order, PaymentApi
+from rollout.plugins import locate
+from rollout.progress import progress_for
+from rollout.project import DEFAULT_CONFIG, Project, as_json
+from rollout.report import RunReport, failure_lines, python_version, summary_sentence, summary_table
+from rollout.sandbox.manager import sandbox_environment
+from rollout.schedule import Status, default_parallelism
+from rollout.smoke import run_smoke
+from rollout.toolchain import find_tool
+from shared.contracts import StackId
+from shared.errors import TripointError, UsageError
+from shared.node import use_supported_node
+from stacks.catalogue import STACKS, spec_of
+
+EXIT_CHANGES = 3
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="tripoint",
+    help="Rolls the payment platform out over its regions.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+sandbox_app = typer.Typer(help="The local AWS that is the default target.")
+app.add_typer(sandbox_app, name="sandbox")
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", envvar="TRIPOINT_CONFIG", help=f"Configuration file; {DEFAULT_CONFIG} when left out."),
+]
+RegionOption = Annotated[str | None, typer.Option("--region", help="Only this region.")]
+LayerArgument = Annotated[
+    str | None, typer.Argument(help="A layer (data), a kind of stack (data-links) or one stack; all when left out.")
+]
+ParallelOption = Annotated[
+    int | None, typer.Option("--parallel", min=1, max=64, help="Stacks at once; cores + 1 when left out.")
+]
+
+
+# -- changing --------------------------------------------------------------------------------------
+
+
+@app.command()
+def rollout(
+    config: ConfigOption = None,
+    parallel: ParallelOption = None,
+    smoke: Annotated[bool, typer.Option("--smoke", help="Then send a payment through every region.")] = False,
+) -> None:
+    """Build, synthesize and deploy all stacks in the order of the graph."""
+    project = Project.open(config)
+    engine = _engine(project, parallel)
+    report = engine.deploy(project.graph.order)
+    if smoke and report.ok:
+        _smoke(project, report)
+    _finish(project, report, _what_next(project) if report.ok else [])
+
+
+@app.command()
+def deploy(
+    layer: Annotated[str, typer.Argument(help="A layer (data), a kind of stack (data-links) or one stack.")],
+    region: RegionOption = None,
+    config: ConfigOption = None,
+    parallel: ParallelOption = None,
+) -> None:
+    """Deploy the stacks of one layer. What it builds on must be deployed."""
+    project = Project.open(config)
+    chosen = selection.select(project.graph, STACKS, layer, region)
+    _finish(project, _engine(project, parallel).deploy(chosen))
+
+
+@app.command()
+def diff(
+    layer: LayerArgument = None,
+    region: RegionOption = None,
+    details: Annotated[bool, typer.Option("--details", help="Show Terraform's plans.")] = False,
+    config: ConfigOption = None,
+    parallel: ParallelOption = None,
+) -> None:
+    """Show what a deployment would change. Exit code 0: nothing; 3: something; 1: it can't be told."""
+    project = Project.open(config)
+    chosen = selection.select(project.graph, STACKS, layer, region)
+    report = _engine(project, parallel).diff(chosen, details=details)
+    for result in report.stacks:
+        if result.plan_text:
+            _out().print(Text(f"\n{result.stack}\n{result.plan_text}"))
+    unchanged = all(result.status is Status.UNCHANGED for result in report.stacks)
+    waiting = any(result.status is Status.SKIPPED and result.note for result in report.stacks)
+    if waiting and not report.failed and not report.interrupted:
+        # Stacks without upstream are all still to be made: changes, not a failure.
+        _summary(project, report)
+        raise typer.Exit(EXIT_CHANGES)
+    _finish(project, report, code_if_ok=0 if unchanged else EXIT_CHANGES)
+
+
+@app.command()
+def destroy(
+    layer: LayerArgument = None,
+    region: RegionOption = None,
+    with_dependents: Annotated[
+        bool, typer.Option("--with-dependents", help="Destroy deployed stacks that depend on these too.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    config: ConfigOption = None,
+    parallel: ParallelOption = None,
+) -> None:
+    """Destroy stacks, consumers before producers; all of them and the state buckets when no layer is given."""
+    project = Project.open(config)
+    chosen = selection.select(project.graph, STACKS, layer, region)
+
+    def confirm(doomed: Sequence[StackId]) -> None:
+        if not yes and not project.environment.is_sandbox:
+            _ask_for_name(project.environment.environment, doomed)
+
+    _finish(
+        project, _engine(project, parallel).destroy(chosen, with_dependents=with_dependents, confirm=confirm)
+    )
+
+
+@app.command()
+def unlock(
+    stack: Annotated[str, typer.Argument(help="The stack whose lock a dead run left behind.")],
+    lock_id: Annotated[str, typer.Option("--id", help="The id of the lock, as the refusal showed it.")],
+    config: ConfigOption = None,
+) -> None:
+    """Release a left-over state lock."""
+    project = Project.open(config)
+    [chosen] = _one(project, stack)
+    held = project.store.unlock(chosen, lock_id)
+    _out().print(Text(f"{chosen}: lock {lock_id} of {held.who} released"))
+
+
+# -- looking ---------------------------------------------------------------------------------------
+
+
+@app.command()
+def synth(layer: LayerArgument = None, region: RegionOption = None, config: ConfigOption = None) -> None:
+    """Write the Terraform JSON of the stacks."""
+    project = Project.open(config)
+    chosen = selection.select(project.graph, STACKS, layer, region)
+    folder = _engine(project, 1).synth(chosen)
+    for stack in chosen:
+        _out().print(Text(f"{project.workspace.shown(folder / str(stack) / 'cdk.tf.json')}"))
+
+
+@app.command(name="outputs")
+def show_outputs(
+    stack: LayerArgument = None,
+    region: RegionOption = None,
+    as_json_text: Annotated[bool, typer.Option("--json", help="As the flat JSON file.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Show the outputs of what is deployed."""
+    project = Project.open(config)
+    chosen = selection.select(project.graph, STACKS, stack, region)
+    flat = outputs.flatten(project.deployed(chosen).values())
+    if as_json_text:
+        print(outputs.render(flat), end="")
+        return
+    for key, value in flat.items():
+        print(f"{key} = {', '.join(value) if isinstance(value, list) else value}")
+
+
+@app.command()
+def status(config: ConfigOption = None) -> None:
+    """Show what is deployed."""
+    project = Project.open(config)
+    environment = project.environment
+    if environment.is_sandbox:
+        found = project.sandbox.status()
+        memory = f", {found.memory_mb:.0f} MB" if found.memory_mb is not None else ""
+        text = f"running at {found.endpoint} (process {found.pid}{memory})" if found.running else "stopped"
+        _out().print(Text(f"sandbox {text}"))
+    else:
+        project.target.verify_account()
+    deployed = project.deployed()
+    locks = {lock.stack: lock for lock in project.store.locks(deployed)} if deployed else {}
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("stack", "owner", "state"):
+        table.add_column(name, no_wrap=True)
+    for name in ("resources", "serial"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("last change", no_wrap=True)
+    for stack in project.graph.order:
+        state = deployed.get(stack)
+        owner = spec_of(stack.name).owner
+        if state is None:
+            table.add_row(str(stack), owner, Text("not deployed", "dim"), "", "", "")
+            continue
+        word = f"locked by {locks[stack].who}" if stack in locks else "deployed"
+        changed = state.changed_at.strftime("%Y-%m-%d %H:%M:%SZ")
+        table.add_row(str(stack), owner, word, str(state.resources), str(state.serial), changed)
+    _out().print(table)
+    total = sum(state.resources for state in deployed.values())
+    _out().print(Text(f"{len(deployed)} of {len(project.graph.order)} stacks deployed, {total} resources"))
+
+
+@app.command()
+def graph(
+    dot: Annotated[bool, typer.Option("--dot", help="As Graphviz DOT.")] = False, config: ConfigOption = None
+) -> None:
+    """Print the graph of stacks: what runs together, and what each needs."""
+    project = Project.open(config)
+    print(graphs.as_dot(project.graph) if dot else graphs.as_text(project.graph))
+
+
+@app.command()
+def order(
+    reverse: Annotated[bool, typer.Option("--destroy", help="The order of a destroy.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Print the order in which stacks are deployed, one a line."""
+    project = Project.open(config)
+    for stack in (project.graph.reversed() if reverse else project.graph).order:
+        print(stack)
+
+
+@app.command()
+def doctor(config: ConfigOption = None) -> None:
+    """Say which Terraform, provider, Node.js and Python run."""
+    project = Project.open(config)
+    tool = find_tool()
+    mirror, source = locate(project.workspace, tool, None)
+    use_supported_node()
+    target = project.environment.target
+    facts = {
+        "tripoint": _version(),
+        "python": python_version(),
+        "terraform": str(tool),
+        "aws provider": f"{mirror.version} from {source}" if mirror else f"from {source}",
+        "node": os.environ.get("JSII_NODE") or "the system's",
+        "target": f"sandbox at {target.endpoint}" if target.endpoint else f"AWS account {target.account_id}",
+        "workspace": project.workspace.shown(project.workspace.home),
+    }
+    for name, value in facts.items():
+        print(f"{name:<13} {value}")
+
+
+@app.command(name="version")
+def show_version() -> None:
+    """Print the version."""
+    print(f"tripoint {_version()}")
+
+
+# -- paying ----------------------------------------------------------------------------------------
+
+
+@app.command()
+def pay(
+    region: Annotated[str, typer.Option("--region", help="Whose API to send the payment to.")],
+    amount: Annotated[int, typer.Option("--amount", min=1, help="In the currency's minor unit.")] = 1299,
+    currency: Annotated[str, typer.Option("--currency", help="ISO 4217.")] = "EUR",
+    token: Annotated[str, typer.Option("--token", help="The payment method.")] = "tok_visa",
+    merchant: Annotated[str, typer.Option("--merchant", help="The merchant's id.")] = "m-1",
+    key: Annotated[str | None, typer.Option("--key", help="Idempotency key; a new one when left out.")] = None,
+    read_from: Annotated[str | None, typer.Option("--read-from", help="Region to read the final state from.")] = None,
+    timeout: Annotated[float, typer.Option("--timeout", min=1, help="Seconds to wait for the final state.")] = 120.0,
+    config: ConfigOption = None,
+) -> None:
+    """Send one payment through the deployed API and wait for its final state. Exit code 0 only for SETTLED."""
+    project = Project.open(config)
+    for name in (region, read_from):
+        selection.select(project.graph, STACKS, None, name)
+    flat = project.read_outputs()
+    local = project.environment.is_sandbox
+    wanted = Order(amount=amount, currency=currency, merchant_id=merchant, payment_method=token)
+    with (
+        PaymentApi(outputs.api_url(flat, region), local=local) as here,
+        PaymentApi(outputs.api_url(flat, read_from or region), local=local) as there,
+    ):
+        sent = here.send(wanted, key=key, timeout_s=timeout)
+        print(f"{region}: payment {sent.id} {sent.status}", flush=True)
+        final = there.wait(
+            sent.id,
+            timeout_s=timeout,
+            changed=lambda status: print(f"{read_from or region}: payment {sent.id} {status}", flush=True),
+        )
+    print(as_json(final.body))
+    if final.status != "SETTLED":
+        raise typer.Exit(1)
+
+
+@app.command()
+def smoke(config: ConfigOption = None) -> None:
+    """Send a payment through every region's API and read each back as SETTLED from another region."""
+    project = Project.open(config)
+    results = run_smoke(
+        project.read_outputs(), list(project.environment.regions), local=project.environment.is_sandbox, say=_say
+    )
+    bad = [result.region for result in results if not result.ok]
+    if bad:
+        raise TripointError(f"smoke: payments did not settle in: {', '.join(bad)}")
+    _say(f"smoke: {len(results)} payments settled, each read from another region")
+
+
+# -- the sandbox -----------------------------------------------------------------------------------
+
+
+@sandbox_app.command("up")
+def sandbox_up(config: ConfigOption = None) -> None:
+    """Start the sandbox."""
+    found = Project.open(config).start_sandbox()
+    _say(f"sandbox running at {found.endpoint} (process {found.pid})")
+
+
+@sandbox_app.command("down")
+def sandbox_down(config: ConfigOption = None) -> None:
+    """Stop the sandbox; everything in it is lost."""
+    Project.open(config).stop_sandbox()
+    _say("sandbox stopped")
+
+
+@sandbox_app.command("status")
+def sandbox_status(config: ConfigOption = None) -> None:
+    """Say whether the sandbox runs. Exit code 0 when it does, 1 when not."""
+    found = Project.open(config).sandbox.status()
+    if not found.running:
+        _say("sandbox stopped")
+        raise typer.Exit(1)
+    _say(f"sandbox {'running' if found.healthy else 'not answering'} at {found.endpoint} (process {found.pid})")
+    _say(f"started  {found.started_at}")
+    _say(f"memory   {found.memory_mb} MB, {found.lambda_workers} Lambda workers {found.lambda_workers_memory_mb} MB")
+    _say(f"log      {found.log}")
+
+
+@sandbox_app.command("env")
+def sandbox_env(config: ConfigOption = None) -> None:
+    """Print what a shell needs to talk to the sandbox: eval "$(tripoint sandbox env)"."""
+    project = Project.open(config)
+    for name, value in sandbox_environment(project.sandbox.endpoint).items():
+        print(f"export {name}={value}")
+
+
+# -- helpers ---------------------------------------------------------------------------------------
+
+
+def _engine(project: Project, parallel: int | None) -> Engine:
+    return Engine(project, progress_for(_out()), parallel=parallel or default_parallelism())
+
+
+def _out() -> Console:
+    # Made when needed: the stream may have been replaced since the import. Without a terminal a table is as wide as it
+    # needs to be.
+    console = Console(highlight=False, soft_wrap=False)
+    return console if console.is_terminal else Console(highlight=False, width=160)
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _one(project: Project, stack: str) -> tuple[StackId, ...]:
+    chosen = selection.select(project.graph, STACKS, stack)
+    if len(chosen) != 1:
+        raise UsageError(f"{stack!r} is {len(chosen)} stacks; name one: {', '.join(map(str, chosen))}")
+    return chosen
+
+
+def _ask_for_name(name: str, doomed: Sequence[StackId]) -> None:
+    question = f"This destroys {', '.join(map(str, doomed))}. Type the environment's name to go on"
+    if not sys.stdin.isatty():
+        raise UsageError(f"destroying {name!r} needs --yes where nobody can be asked")
+    if typer.prompt(question) != name:
+        raise UsageError(f"that is not {name!r}: nothing was destroyed")
+
+
+def _smoke(project: Project, report: RunReport) -> None:
+    results = run_smoke(
+        project.read_outputs(), list(project.environment.regions), local=project.environment.is_sandbox, say=_say
+    )
+    report.smoke = [result.as_dict() for result in results]
+    report.smoke_failed = not all(result.ok for result in results)
+    report.phases["smoke"] = max(result.seconds for result in results)
+    report.seconds += report.phases["smoke"]
+
+
+def _summary(project: Project, report: RunReport) -> None:
+    report.versions["tripoint"] = _version()
+    if report.stacks:
+        _out().print(summary_table(report))
+    path = report.write(project.workspace.reports)
+    for line in failure_lines(report, project.workspace.shown):
+        print(line, file=sys.stderr)
+    _say(f"{summary_sentence(report)} (report: {project.workspace.shown(path)})")
+
+
+def _finish(
+    project: Project, report: RunReport, more: Sequence[str] = (), *, code_if_ok: int = 0
+) -> NoReturn:
+    sys.stdout.flush()
+    _summary(project, report)
+    for line in more:
+        _say(line)
+    if report.interrupted:
+        raise typer.Exit(EXIT_INTERRUPTED)
+    raise typer.Exit(code_if_ok if report.ok else 1)
+
+
+def _what_next(project: Project) -> list[str]:
+    regions = list(project.environment.regions)
+    return [
+        "Try next:",
+        f"  tripoint pay --region {regions[0]} --read-from {regions[1]}",
+        "  tripoint status",
+        "  tripoint outputs edge",
+        "  tripoint diff",
+        "  tripoint destroy",
+    ]
+
+
+def _version() -> str:
+    try:
+        return version("tripoint")
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def main() -> NoReturn:
+    """Run the command; expected errors are one line on stderr."""
+    try:
+        code: Any = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
+    except TripointError as error:
+        _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _fail("interrupted", EXIT_INTERRUPTED)
+    except typer.Abort:
+        _fail("aborted", 1)
+    except Exception as error:
+        # Typer's own errors (an unknown option, a missing argument) differ in class from version to version.
+        describe = getattr(error, "format_message", None)
+        if describe is None:
+            raise
+        _fail(describe(), getattr(error, "exit_code", 2))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    sys.stdout.flush()
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""The composition root: everything that a command works with, made from one configuration file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rollout import outputs
+from rollout.sandbox.manager import Sandbox, SandboxError, SandboxStatus
+from rollout.state import DeployedStack, StateStore
+from rollout.target import Target
+from rollout.workspace import Workspace, project_root
+from shared.config import Environment, load
+from shared.contracts import Graph, StackId
+from shared.errors import TripointError
+from stacks.catalogue import graph_of
+
+DEFAULT_CONFIG = "config/sandbox.toml"
+
+
+class SandboxUnavailableError(TripointError):
+    """The sandbox doesn't start or stop; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """One environment of the project and how to work on it."""
+
+    config: Path
+    environment: Environment
+    graph: Graph
+    workspace: Workspace
+    target: Target
+    store: StateStore
+
+    @classmethod
+    def open(cls, config: Path | None = None) -> Project:
+        """Read a configuration (default: the sandbox's). Touches nothing.
+
+        Raises
+        ------
+        ConfigError, ContractError
+            When the configuration or the layers' contracts are refused.
+        """
+        root = project_root()
+        path = config if config is not None else root / DEFAULT_CONFIG
+        environment = load(path)
+        target = Target(environment)
+        return cls(
+            config=path.resolve(),
+            environment=environment,
+            graph=graph_of(environment),
+            workspace=Workspace.of(environment.suffix, root),
+            target=target,
+            store=StateStore(environment, target),
+        )
+
+    # -- the sandbox ------------------------------------------------------------------------------
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """The sandbox of this environment.
+
+        Raises
+        ------
+        SandboxUnavailableError
+            When the environment's target is not a sandbox.
+        """
+        endpoint = self.environment.target.endpoint
+        if endpoint is None:
+            raise SandboxUnavailableError(
+                f"environment {self.environment.environment!r} lives in an AWS account and has no sandbox"
+            )
+        try:
+            return Sandbox(endpoint, self.workspace.sandbox)
+        except SandboxError as error:
+            raise SandboxUnavailableError(str(error)) from error
+
+    def start_sandbox(self) -> SandboxStatus:
+        try:
+            return self.sandbox.up()
+        except SandboxError as error:
+            raise SandboxUnavailableError(str(error)) from error
+
+    def stop_sandbox(self) -> None:
+        """Stop the sandbox. All that was deployed in it is gone, and so are its outputs."""
+        sandbox = self.sandbox
+        try:
+            sandbox.down()
+        except SandboxError as error:
+            raise SandboxUnavailableError(str(error)) from error
+        if self.workspace.outputs.exists():
+            outputs.write(self.workspace.outputs, {})
+
+    @property
+    def reachable(self) -> bool:
+        """Whether anything can be deployed at all: a stopped sandbox holds nothing."""
+        return not self.environment.is_sandbox or self.sandbox.status().healthy
+
+    # -- what is deployed -------------------------------------------------------------------------
+
+    def deployed(self, stacks: Iterable[StackId] | None = None) -> dict[StackId, DeployedStack]:
+        """What is deployed of the stacks (default: all), producers first."""
+        if not self.reachable:
+            return {}
+        return self.store.deployed(self.graph.order if stacks is None else stacks)
+
+    def write_outputs(self) -> dict[str, Any]:
+        """Write the flat outputs of all that is deployed now, and return them."""
+        flat = outputs.flatten(self.deployed().values())
+        outputs.write(self.workspace.outputs, flat)
+        return flat
+
+    def read_outputs(self) -> dict[str, Any]:
+        """The flat outputs of all that is deployed now."""
+        return outputs.flatten(self.deployed().values())
+
+
+def as_json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)

@@ -1,0 +1,222 @@
+"""What a run did: the JSON report, and the summary that is printed.
+
+The report is one JSON object (``reports/<time>-<command>.json`` in the workspace; times in UTC, durations in seconds,
+memory in MB)::
+
+    schema             1
+    command            "deploy" | "destroy" | "diff"
+    started_at         ISO 8601
+    environment        the environment's name
+    suffix             its suffix
+    config             the configuration file
+    target             the account id, and the endpoint where it is a sandbox
+    versions           tripoint, python, terraform (as printed), provider (version and source)
+    parallel           how many stacks ran at once
+    seconds            of the whole run
+    phases             seconds by phase, in order: sandbox, functions, synth, provider, state, stacks, outputs, smoke.
+                       "stacks" is wall time; "init" and "apply" (or "destroy", "plan") are sums over the stacks.
+    stacks             one object each, in the order of the graph:
+        stack, region, layer
+        status         applied | unchanged | destroyed | planned | failed | blocked | interrupted | skipped
+        seconds        and phases (init, apply, ...)
+        added, changed, destroyed, outputs_changed, replaced (addresses)
+        resources      in the state afterwards
+        error          lines; empty unless failed
+        log            Terraform's output
+    resources          in all states afterwards
+    smoke              one object per payment: region, read_from, payment_id, status, seconds
+    peak_memory_mb     the largest process of the run (one Terraform or provider), and this process
+    interrupted        whether somebody stopped it
+    ok                 whether everything that was asked for happened
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import resource
+import sys
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from rollout.progress import STYLES
+from rollout.schedule import Status
+from rollout.terraform import Changes
+from shared.contracts import StackId
+
+
+@dataclass
+class StackResult:
+    """What became of one stack."""
+
+    stack: StackId
+    log: Path
+    status: Status = Status.PENDING
+    seconds: float = 0.0
+    phases: dict[str, float] = field(default_factory=dict)
+    changes: Changes = field(default_factory=Changes)
+    resources: int = 0
+    error: list[str] = field(default_factory=list)
+    note: str = ""
+    plan_text: str = ""
+
+
+@dataclass
+class RunReport:
+    """What a run did. Grows while it goes on."""
+
+    command: str
+    environment: str
+    suffix: str
+    config: str
+    target: dict[str, str]
+    parallel: int
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    versions: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    phases: dict[str, float] = field(default_factory=dict)
+    stacks: list[StackResult] = field(default_factory=list)
+    smoke: list[dict[str, Any]] = field(default_factory=list)
+    interrupted: bool = False
+    smoke_failed: bool = False
+
+    @property
+    def ok(self) -> bool:
+        return not self.interrupted and not self.smoke_failed and all(result.status.good for result in self.stacks)
+
+    @property
+    def resources(self) -> int:
+        return sum(result.resources for result in self.stacks)
+
+    @property
+    def failed(self) -> list[StackResult]:
+        return [result for result in self.stacks if result.error]
+
+    def count(self, status: Status) -> int:
+        return sum(result.status is status for result in self.stacks)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "schema": 1,
+            "command": self.command,
+            "started_at": self.started_at.isoformat(timespec="milliseconds"),
+            "environment": self.environment,
+            "suffix": self.suffix,
+            "config": self.config,
+            "target": self.target,
+            "versions": self.versions,
+            "parallel": self.parallel,
+            "seconds": round(self.seconds, 2),
+            "phases": {name: round(seconds, 2) for name, seconds in self.phases.items()} | self._sums(),
+            "stacks": [_stack_dict(result) for result in self.stacks],
+            "resources": self.resources,
+            "smoke": self.smoke,
+            "peak_memory_mb": peak_memory_mb(),
+            "interrupted": self.interrupted,
+            "ok": self.ok,
+        }
+
+    def write(self, folder: Path) -> Path:
+        """Write the report into a folder of reports; returns the file."""
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{self.started_at.strftime('%Y%m%dT%H%M%S%fZ')}-{self.command}.json"
+        path.write_text(json.dumps(self.as_dict(), indent=2) + "\n", encoding="utf-8")
+        return path
+
+    def _sums(self) -> dict[str, float]:
+        sums: dict[str, float] = {}
+        for result in self.stacks:
+            for phase, seconds in result.phases.items():
+                sums[phase] = round(sums.get(phase, 0.0) + seconds, 2)
+        return sums
+
+
+def _stack_dict(result: StackResult) -> dict[str, Any]:
+    return {
+        "stack": str(result.stack),
+        "name": result.stack.name,
+        "region": result.stack.region,
+        "status": str(result.status),
+        "seconds": round(result.seconds, 2),
+        "phases": {name: round(seconds, 2) for name, seconds in result.phases.items()},
+        "added": result.changes.add,
+        "changed": result.changes.change,
+        "destroyed": result.changes.remove,
+        "outputs_changed": result.changes.outputs,
+        "replaced": list(result.changes.replaced),
+        "resources": result.resources,
+        "error": result.error,
+        "log": str(result.log),
+    }
+
+
+def python_version() -> str:
+    return f"{platform.python_version()} ({sys.executable})"
+
+
+def peak_memory_mb() -> dict[str, float]:
+    """Largest resident set of any child process, and of this process. Linux counts in KB, macOS in bytes."""
+    unit = 1_000_000 if sys.platform == "darwin" else 1_000
+    return {
+        "largest_child": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / unit, 1),
+        "engine": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1),
+    }
+
+
+def summary_table(report: RunReport) -> Table:
+    """A line per stack and the totals."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("stack", no_wrap=True)
+    table.add_column("result", no_wrap=True)
+    for name in ("seconds", "add", "change", "destroy", "resources"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for result in report.stacks:
+        table.add_row(
+            Text(str(result.stack)),
+            Text(result.note or str(result.status), STYLES[result.status]),
+            f"{result.seconds:.1f}" if result.seconds else "",
+            *_counts(result.changes),
+            str(result.resources) if result.resources else "",
+        )
+    total = Changes(
+        sum(result.changes.add for result in report.stacks),
+        sum(result.changes.change for result in report.stacks),
+        sum(result.changes.remove for result in report.stacks),
+    )
+    table.add_section()
+    table.add_row(
+        f"{len(report.stacks)} stacks", "", f"{report.seconds:.1f}", *_counts(total), str(report.resources)
+    )
+    return table
+
+
+def _counts(changes: Changes) -> tuple[str, str, str]:
+    return str(changes.add), str(changes.change), str(changes.remove)
+
+
+def summary_sentence(report: RunReport) -> str:
+    """The whole run in one line."""
+    counted = [
+        f"{report.count(status)} {status}" for status in Status if status.final and report.count(status)
+    ] or ["no stacks"]
+    how = "interrupted" if report.interrupted else "done" if report.ok else "failed"
+    nothing = report.ok and report.stacks and all(result.status is Status.UNCHANGED for result in report.stacks)
+    return f"{report.command} {how} in {report.seconds:.1f} s: {', '.join(counted)}" + (
+        "; nothing changed" if nothing else ""
+    )
+
+
+def failure_lines(report: RunReport, shown: Any = str) -> list[str]:
+    """Why stacks failed, each with the log that says more."""
+    lines: list[str] = []
+    for result in report.failed:
+        lines.append(f"{result.stack}: {result.status}")
+        lines.extend(f"  {line}" for line in result.error)
+        lines.append(f"  log: {shown(result.log)}")
+    return lines

@@ -1,0 +1,103 @@
+"""Which stacks a command is about, and whether the graph allows it. Pure decisions, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+from shared.contracts import Graph, StackId, StackSpec
+from shared.errors import TripointError, UsageError
+
+
+class UpstreamMissingError(TripointError):
+    """Stacks are to be deployed whose producers are not."""
+
+
+class DependentsDeployedError(TripointError):
+    """Stacks are to be destroyed that deployed ones depend on."""
+
+
+def select(
+    graph: Graph, specs: Sequence[StackSpec], layer: str | None = None, region: str | None = None
+) -> tuple[StackId, ...]:
+    """The stacks meant by a layer and a region, producers first.
+
+    Parameters
+    ----------
+    graph, specs
+        The environment's stacks.
+    layer
+        A layer (``data``: all stacks of it), a kind of stack (``data-links``), one stack (``data-eu-west-1``), or None
+        for all.
+    region
+        A region of the environment, or None for all.
+
+    Raises
+    ------
+    UsageError
+        When there is no such layer or region; the message names the value and what is allowed.
+    """
+    regions = list(dict.fromkeys(stack.region for stack in graph.order))
+    if region is not None and region not in regions:
+        raise UsageError(f"region {region!r} is not in this environment; allowed: {', '.join(regions)}")
+    in_region = [stack for stack in graph.order if region in (None, stack.region)]
+    if layer is None:
+        return tuple(in_region)
+    one = [stack for stack in graph.order if str(stack) == layer]
+    if one:
+        if one[0] not in in_region:
+            raise UsageError(f"stack {layer!r} is not in region {region!r}; leave --region out")
+        return tuple(one)
+    layers = list(dict.fromkeys(spec.layer for spec in specs))
+    names = {spec.name for spec in specs if layer == spec.layer} or {spec.name for spec in specs if layer == spec.name}
+    if not names:
+        kinds = list(dict.fromkeys([*layers, *(spec.name for spec in specs)]))
+        raise UsageError(
+            f"layer {layer!r} does not exist; allowed: {', '.join(kinds)}, or one stack such as {graph.order[0]}"
+        )
+    return tuple(stack for stack in in_region if stack.name in names)
+
+
+def restrict(graph: Graph, chosen: Collection[StackId]) -> Graph:
+    """The graph of the chosen stacks alone. Needs that pass through a stack that isn't chosen still hold."""
+    return Graph(
+        {
+            stack: tuple(need for need in graph.order if need in chosen and need in graph.all_needs([stack]))
+            for stack in graph.order
+            if stack in chosen
+        }
+    )
+
+
+def check_upstream(graph: Graph, chosen: Collection[StackId], deployed: Collection[StackId]) -> None:
+    """Refuse to deploy stacks whose producers are neither deployed nor among them (LAY-03)."""
+    missing = [stack for stack in graph.order if stack in graph.all_needs(chosen) and stack not in deployed]
+    if missing:
+        raise UpstreamMissingError(
+            f"{_names(chosen)}: upstream stacks are not deployed: {_names(missing)}; deploy them first, "
+            "or everything with: tripoint rollout"
+        )
+
+
+def to_destroy(
+    graph: Graph, chosen: Collection[StackId], deployed: Collection[StackId], *, with_dependents: bool
+) -> tuple[StackId, ...]:
+    """The stacks that destroying the chosen ones takes along, producers first (LAY-05).
+
+    Raises
+    ------
+    DependentsDeployedError
+        When deployed stacks depend on a chosen one and ``with_dependents`` is not set.
+    """
+    doomed = [stack for stack in chosen if stack in deployed]
+    dependents = {stack for stack in graph.all_dependents(doomed) if stack in deployed and stack not in doomed}
+    if dependents and not with_dependents:
+        ordered = [stack for stack in graph.order if stack in dependents]
+        raise DependentsDeployedError(
+            f"{_names(doomed)}: deployed stacks depend on this: {_names(ordered)}; destroy them first, "
+            "or all together with --with-dependents"
+        )
+    return tuple(stack for stack in graph.order if stack in dependents or stack in doomed)
+
+
+def _names(stacks: Iterable[StackId]) -> str:
+    return ", ".join(map(str, stacks))
