@@ -6,6 +6,7 @@ found changes; 130 interrupted.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -105,7 +106,7 @@ def diff(
     report = _engine(project, parallel).diff(chosen, details=details)
     for result in report.stacks:
         if result.plan_text:
-            _out().print(Text(f"\n{result.stack}\n{result.plan_text}"))
+            _say(f"\n{result.stack}\n{result.plan_text}")
     unchanged = all(result.status is Status.UNCHANGED for result in report.stacks)
     waiting = any(result.status is Status.SKIPPED and result.note for result in report.stacks)
     if waiting and not report.failed and not report.interrupted:
@@ -149,7 +150,7 @@ def unlock(
     project = Project.open(config)
     [chosen] = _one(project, stack)
     held = project.store.unlock(chosen, lock_id)
-    _out().print(Text(f"{chosen}: lock {lock_id} of {held.who} released"))
+    _say(f"{chosen}: lock {lock_id} of {held.who} released")
 
 
 # -- looking ---------------------------------------------------------------------------------------
@@ -162,7 +163,7 @@ def synth(layer: LayerArgument = None, region: RegionOption = None, config: Conf
     chosen = selection.select(project.graph, STACKS, layer, region)
     folder = _engine(project, 1).synth(chosen)
     for stack in chosen:
-        _out().print(Text(f"{project.workspace.shown(folder / str(stack) / 'cdk.tf.json')}"))
+        _say(project.workspace.shown(folder / str(stack) / "cdk.tf.json"))
 
 
 @app.command(name="outputs")
@@ -192,7 +193,7 @@ def status(config: ConfigOption = None) -> None:
         found = project.sandbox.status()
         memory = f", {found.memory_mb:.0f} MB" if found.memory_mb is not None else ""
         text = f"running at {found.endpoint} (process {found.pid}{memory})" if found.running else "stopped"
-        _out().print(Text(f"sandbox {text}"))
+        _say(f"sandbox {text}")
     else:
         project.target.verify_account()
     deployed = project.deployed()
@@ -212,9 +213,9 @@ def status(config: ConfigOption = None) -> None:
         word = f"locked by {locks[stack].who}" if stack in locks else "deployed"
         changed = state.changed_at.strftime("%Y-%m-%d %H:%M:%SZ")
         table.add_row(str(stack), owner, word, str(state.resources), str(state.serial), changed)
-    _out().print(table)
+    _show(table)
     total = sum(state.resources for state in deployed.values())
-    _out().print(Text(f"{len(deployed)} of {len(project.graph.order)} stacks deployed, {total} resources"))
+    _say(f"{len(deployed)} of {len(project.graph.order)} stacks deployed, {total} resources")
 
 
 @app.command()
@@ -361,10 +362,20 @@ def _engine(project: Project, parallel: int | None) -> Engine:
 
 
 def _out() -> Console:
-    # Made when needed: the stream may have been replaced since the import. Without a terminal a table is as wide as it
-    # needs to be.
-    console = Console(highlight=False, soft_wrap=False)
-    return console if console.is_terminal else Console(highlight=False, width=160)
+    # Made when needed: the stream may have been replaced since the import.
+    return Console(highlight=False)
+
+
+def _show(table: Table) -> None:
+    """Print a table; without a terminal as wide as it needs to be, and without spaces at the ends of lines."""
+    console = _out()
+    if console.is_terminal:
+        console.print(table)
+        return
+    plain = Console(highlight=False, width=250, file=io.StringIO())
+    plain.print(table)
+    for line in plain.file.getvalue().splitlines():  # type: ignore[attr-defined]
+        print(line.rstrip())
 
 
 def _say(text: str) -> None:
@@ -399,7 +410,7 @@ def _smoke(project: Project, report: RunReport) -> None:
 def _summary(project: Project, report: RunReport) -> None:
     report.versions["tripoint"] = _version()
     if report.stacks:
-        _out().print(summary_table(report))
+        _show(summary_table(report))
     path = report.write(project.workspace.reports)
     for line in failure_lines(report, project.workspace.shown):
         print(line, file=sys.stderr)

@@ -36,6 +36,7 @@ import json
 import platform
 import resource
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,6 +50,11 @@ from rollout.progress import STYLES
 from rollout.schedule import Status
 from rollout.terraform import Changes
 from shared.contracts import StackId
+
+
+# How much of a stack's error is printed; the log has all of it.
+SHOWN_LINES = 20
+SHOWN_WIDTH = 400
 
 
 @dataclass
@@ -212,11 +218,15 @@ def summary_sentence(report: RunReport) -> str:
     )
 
 
-def failure_lines(report: RunReport, shown: Any = str) -> list[str]:
+def shorten(line: str, width: int) -> str:
+    return line if len(line) <= width else f"{line[: width - 3]}..."
+
+
+def failure_lines(report: RunReport, shown: Callable[[Path], str] = str) -> list[str]:
     """Why stacks failed, each with the log that says more."""
     lines: list[str] = []
     for result in report.failed:
         lines.append(f"{result.stack}: {result.status}")
-        lines.extend(f"  {line}" for line in result.error)
+        lines.extend(f"  {shorten(line, SHOWN_WIDTH)}" for line in result.error[:SHOWN_LINES])
         lines.append(f"  log: {shown(result.log)}")
     return lines
