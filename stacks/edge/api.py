@@ -9,6 +9,7 @@ from typing import Any
 
 from cdktf import TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.api_gateway_deployment import ApiGatewayDeployment
+from cdktf_cdktf_provider_aws.api_gateway_gateway_response import ApiGatewayGatewayResponse
 from cdktf_cdktf_provider_aws.api_gateway_integration import ApiGatewayIntegration
 from cdktf_cdktf_provider_aws.api_gateway_method import ApiGatewayMethod
 from cdktf_cdktf_provider_aws.api_gateway_method_settings import (
@@ -27,7 +28,7 @@ from constructs import Construct
 from shared.site import Site
 from stacks.compute.contract import ComputeOutputs
 from stacks.edge.account import ApiGatewayLogging
-from stacks.edge.schemas import PAYMENT_REQUEST
+from stacks.edge.schemas import PAYMENT_REQUEST, REFUSALS
 
 STAGE = "v1"
 
@@ -110,6 +111,17 @@ class PaymentApi(Construct):
         )
         self._resources: dict[str, ApiGatewayResource] = {}
         methods = [part for route in ROUTES for part in self._route(route)]
+        refusals = [
+            ApiGatewayGatewayResponse(
+                self,
+                f"refusal-{refusal.type.replace('_', '-').lower()}",
+                rest_api_id=self.api.id,
+                response_type=refusal.type,
+                status_code=refusal.status,
+                response_templates={"application/json": refusal.template},
+            )
+            for refusal in REFUSALS
+        ]
         LambdaPermission(
             self,
             "invoke",
@@ -125,7 +137,7 @@ class PaymentApi(Construct):
             rest_api_id=self.api.id,
             # A deployment is a snapshot: without a trigger, a changed API would stay unpublished.
             triggers={"definition": _fingerprint(), "function": compute.api_function_arn},
-            depends_on=methods,
+            depends_on=[*methods, *refusals],
             lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
         )
         self._stage(site, deployment, logging, key_arn)
@@ -207,5 +219,9 @@ class PaymentApi(Construct):
 
 def _fingerprint() -> str:
     """Changes with everything that a deployment takes its snapshot of."""
-    definition = {"routes": [asdict(route) for route in ROUTES], "models": [PAYMENT_REQUEST]}
+    definition = {
+        "routes": [asdict(route) for route in ROUTES],
+        "models": [PAYMENT_REQUEST],
+        "refusals": [asdict(refusal) for refusal in REFUSALS],
+    }
     return hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()

@@ -1,23 +1,46 @@
-"""The API's request models, as JSON schema draft 4: what API Gateway refuses before a function runs.
+"""The API's request model (JSON schema draft 4) and its answers when API Gateway itself refuses a request.
 
-The function checks again, and names the field in its answer; here a request of the wrong shape costs nothing.
+The model asks for no more than an object. API Gateway reports a missing, mistyped or unknown field without saying in a
+dependable form which one it was; the function names field, value and what is allowed.
 """
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from typing import Any
 
 PAYMENT_REQUEST: dict[str, Any] = {
     "$schema": "http://json-schema.org/draft-04/schema#",
     "title": "PaymentRequest",
     "type": "object",
-    "required": ["amount", "currency", "merchant_id", "payment_method"],
-    "additionalProperties": True,
-    "properties": {
-        # In the currency's minor unit: 1299 is 12.99 EUR.
-        "amount": {"type": "integer"},
-        "currency": {"type": "string"},
-        "merchant_id": {"type": "string"},
-        "payment_method": {"type": "string"},
-    },
 }
+
+API_GATEWAYS_MESSAGE = "$context.error.messageString"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A gateway response in the form of the function's own errors. ``status`` None keeps each error's own."""
+
+    type: str
+    status: str | None
+    code: str
+    message: str
+
+    @property
+    def template(self) -> str:
+        """The body; API Gateway's own message is a JSON string with its quotes already."""
+        message = self.message if self.message == API_GATEWAYS_MESSAGE else json.dumps(self.message)
+        return f'{{"error": {{"code": "{self.code}", "message": {message}}}}}'
+
+
+REFUSALS = (
+    Refusal("BAD_REQUEST_BODY", "400", "invalid_request", "the body is not a JSON object"),
+    Refusal("BAD_REQUEST_PARAMETERS", "400", "invalid_request", API_GATEWAYS_MESSAGE),
+    # What API Gateway answers for a path or method that the API does not have.
+    Refusal("MISSING_AUTHENTICATION_TOKEN", "404", "not_found", "no such path or method"),
+    Refusal("THROTTLED", "429", "throttled", API_GATEWAYS_MESSAGE),
+    Refusal("DEFAULT_4XX", None, "refused", API_GATEWAYS_MESSAGE),
+    Refusal("DEFAULT_5XX", None, "unavailable", "the service is unavailable; try again"),
+)
