@@ -1,0 +1,114 @@
+"""The environment of a function, and AWS in memory (moto)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from moto import mock_aws
+
+from functions.payments import aws, telemetry
+from functions.payments import settings as function_settings
+from functions.processor import connect
+from tests.functions.fakes import REGION, Context
+
+settings.register_profile("functions", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("functions")
+
+ENVIRONMENT = {
+    "AWS_REGION": REGION,
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "PAYMENTS_TABLE": "payments",
+    "RECEIPTS_BUCKET": "receipts",
+    "RECEIPTS_KEY_ARN": f"arn:aws:kms:{REGION}:123456789012:key/11111111-2222-3333-4444-555555555555",
+    "STATE_MACHINE_ARN": f"arn:aws:states:{REGION}:123456789012:stateMachine:payments",
+    "EVENT_BUS_NAME": "payments",
+    "PROCESSOR_KIND": "simulator",
+    "PROCESSOR_TABLE": "processor",
+    "POWERTOOLS_SERVICE_NAME": "payments",
+    "POWERTOOLS_METRICS_NAMESPACE": "Tripoint",
+}
+_UNWANTED = ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_SESSION_TOKEN", "_X_AMZN_TRACE_ID")
+_CACHES = (function_settings.load, connect.processor, telemetry._metrics)
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fresh container: its variables set, no settings left from the one before.
+
+    Its AWS clients stay: making them takes longer than everything else here.
+    """
+    for name in _UNWANTED:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    for cached in _CACHES:
+        cached.cache_clear()
+
+
+@pytest.fixture
+def context() -> Context:
+    """The context of an invocation."""
+    return Context()
+
+
+class Cloud:
+    """AWS with the tables, the bucket and the bus of one region; more when asked for."""
+
+    key_arn = ENVIRONMENT["RECEIPTS_KEY_ARN"]
+    machine_arn = ENVIRONMENT["STATE_MACHINE_ARN"]
+
+    def __init__(self) -> None:
+        self.dynamodb = self.client("dynamodb")
+        self.table("payments", "payment_id")
+        self.table("processor", "operation_key")
+
+    @staticmethod
+    def client(service: str, region: str = REGION) -> Any:
+        return aws.client(service, region)
+
+    @cached_property
+    def s3(self) -> Any:
+        s3 = self.client("s3")
+        s3.create_bucket(Bucket="receipts", CreateBucketConfiguration={"LocationConstraint": REGION})
+        return s3
+
+    @cached_property
+    def states(self) -> Any:
+        states = self.client("stepfunctions")
+        machine = states.create_state_machine(
+            name="payments",
+            definition='{"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}',
+            roleArn="arn:aws:iam::123456789012:role/states",
+        )
+        assert machine["stateMachineArn"] == self.machine_arn
+        return states
+
+    @cached_property
+    def events(self) -> Any:
+        events = self.client("events")
+        events.create_event_bus(Name="payments")
+        return events
+
+    def table(self, name: str, key: str, region: str = REGION) -> None:
+        self.client("dynamodb", region).create_table(
+            TableName=name,
+            KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+
+    def executions(self) -> list[Any]:
+        return list(self.states.list_executions(stateMachineArn=self.machine_arn)["executions"])
+
+
+@pytest.fixture
+def cloud() -> Iterator[Cloud]:
+    """AWS in memory, empty but for what `Cloud` makes."""
+    with mock_aws():
+        yield Cloud()
