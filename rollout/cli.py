@@ -108,11 +108,6 @@ def diff(
         if result.plan_text:
             _say(f"\n{result.stack}\n{result.plan_text}")
     unchanged = all(result.status is Status.UNCHANGED for result in report.stacks)
-    waiting = any(result.status is Status.SKIPPED and result.note for result in report.stacks)
-    if waiting and not report.failed and not report.interrupted:
-        # Stacks without upstream are all still to be made: changes, not a failure.
-        _summary(project, report)
-        raise typer.Exit(EXIT_CHANGES)
     _finish(project, report, code_if_ok=0 if unchanged else EXIT_CHANGES)
 
 

@@ -7,8 +7,8 @@ the order of the graph. Refusals come before anything of the environment is touc
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from rollout.terraform import Changes, StackTerraform, TerraformError, Transcrip
 from rollout.toolchain import Tool, find_tool
 from shared.contracts import Graph, StackId
 from shared.errors import TripointError
+from stacks.catalogue import spec_of
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,9 @@ class Engine:
             self._reach(report)
             with self._phase(report, "state"):
                 deployed = self._project.deployed()
-            selection.check_upstream(self._project.graph, stacks, deployed)
+            selection.check_upstream(
+                self._project.graph, stacks, {stack: state.outputs for stack, state in deployed.items()}, self._promised
+            )
             self._prepare(report, stacks)
             self._execute(report, selection.restrict(self._project.graph, stacks), self._deploy_one)
             self._write_outputs(report)
@@ -118,7 +121,7 @@ class Engine:
             doomed = selection.to_destroy(graph, stacks, deployed, with_dependents=with_dependents)
             if doomed:
                 confirm(doomed)
-                self._prepare(report, doomed)
+                self._prepare(report, doomed, make_buckets=False)
                 self._execute(report, selection.restrict(graph, doomed).reversed(), self._destroy_one)
             else:
                 self._progress.say("nothing to destroy: none of these stacks is deployed")
@@ -145,7 +148,7 @@ class Engine:
                 if stack not in possible:
                     missing = [str(need) for need in graph.needs[stack] if need not in deployed]
                     result = self._result(stack)
-                    result.status, result.note = Status.SKIPPED, f"needs {', '.join(missing)} first"
+                    result.status, result.note = Status.WAITING, f"needs {', '.join(missing)} first"
             report.stacks = [self._results[stack] for stack in stacks]
         return report
 
@@ -154,6 +157,9 @@ class Engine:
         report = self._report("synth")
         self._synthesize(report, stacks)
         return self._project.workspace.synth / "stacks"
+
+    def _promised(self, stack: StackId) -> Collection[str]:
+        return spec_of(stack.name).publishes.fields()
 
     # -- phases -----------------------------------------------------------------------------------
 
@@ -230,10 +236,7 @@ class Engine:
             terraform.init()
         with self._timed(stack, "apply"):
             changes = terraform.apply(self._listener(stack))
-        result = self._result(stack)
-        result.changes = changes
-        state = self._project.store.read(stack)
-        result.resources = state.resources if state else 0
+        self._result(stack).changes = changes
         return Status.UNCHANGED if changes.none else Status.APPLIED
 
     def _destroy_one(self, stack: StackId) -> Status:
@@ -272,6 +275,9 @@ class Engine:
         except TripointError as error:
             result.status = Status.FAILED
             result.error = [str(error)]
+        with suppress(StateError):
+            state = self._project.store.read(stack)
+            result.resources = state.resources if state else 0
         result.seconds = time.monotonic() - begin
         return result.status
 

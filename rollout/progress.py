@@ -28,6 +28,7 @@ STYLES: dict[Status, str] = {
     Status.BLOCKED: "yellow",
     Status.INTERRUPTED: "yellow",
     Status.SKIPPED: "dim",
+    Status.WAITING: "dim",
 }
 
 

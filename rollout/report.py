@@ -17,7 +17,8 @@ memory in MB)::
                        "stacks" is wall time; "init" and "apply" (or "destroy", "plan") are sums over the stacks.
     stacks             one object each, in the order of the graph:
         stack, region, layer
-        status         applied | unchanged | destroyed | planned | failed | blocked | interrupted | skipped
+        status         applied | unchanged | destroyed | planned | failed | blocked | interrupted | skipped |
+                       waiting (for upstream, in a diff)
         seconds        and phases (init, apply, ...)
         added, changed, destroyed, outputs_changed, replaced (addresses)
         resources      in the state afterwards
@@ -94,7 +95,8 @@ class RunReport:
 
     @property
     def ok(self) -> bool:
-        return not self.interrupted and not self.smoke_failed and all(result.status.good for result in self.stacks)
+        fine = all(result.status.good or result.status is Status.WAITING for result in self.stacks)
+        return fine and not self.interrupted and not self.smoke_failed
 
     @property
     def resources(self) -> int:

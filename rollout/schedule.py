@@ -17,7 +17,7 @@ from shared.contracts import Graph, StackId
 
 
 class Status(StrEnum):
-    """What became of a stack in a run."""
+    """What became of a stack in a run. WAITING: it can't be planned before what it needs is deployed."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -29,6 +29,7 @@ class Status(StrEnum):
     BLOCKED = "blocked"
     INTERRUPTED = "interrupted"
     SKIPPED = "skipped"
+    WAITING = "waiting"
 
     @property
     def good(self) -> bool:

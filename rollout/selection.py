@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from shared.contracts import Graph, StackId, StackSpec
 from shared.errors import TripointError, UsageError
@@ -68,14 +68,40 @@ def restrict(graph: Graph, chosen: Collection[StackId]) -> Graph:
     )
 
 
-def check_upstream(graph: Graph, chosen: Collection[StackId], deployed: Collection[StackId]) -> None:
-    """Refuse to deploy stacks whose producers are neither deployed nor among them (LAY-03)."""
+def check_upstream(
+    graph: Graph,
+    chosen: Collection[StackId],
+    deployed: Mapping[StackId, Collection[str]],
+    promised: Callable[[StackId], Collection[str]],
+) -> None:
+    """Refuse to deploy stacks whose producers are neither deployed nor among them (LAY-03, LAY-08).
+
+    Parameters
+    ----------
+    deployed
+        The deployed stacks, each with the names of its deployed outputs.
+    promised
+        The outputs that a stack's contract promises.
+
+    Raises
+    ------
+    UpstreamMissingError
+        Naming the stacks that are missing, or the outputs that a deployed one lacks.
+    """
     missing = [stack for stack in graph.order if stack in graph.all_needs(chosen) and stack not in deployed]
     if missing:
         raise UpstreamMissingError(
             f"{_names(chosen)}: upstream stacks are not deployed: {_names(missing)}; deploy them first, "
             "or everything with: tripoint rollout"
         )
+    for stack in chosen:
+        for need in graph.needs[stack]:
+            lacking = [] if need in chosen else [name for name in promised(need) if name not in deployed[need]]
+            if lacking:
+                raise UpstreamMissingError(
+                    f"{stack}: upstream stack {need} is deployed without the outputs {', '.join(lacking)}; "
+                    f"deploy it again first: tripoint deploy {need}"
+                )
 
 
 def to_destroy(
