@@ -31,7 +31,8 @@ def news(record: Record, *, region: str) -> Payment | None:
     home = image.get("home_region", {}).get("S")
     if home is not None and home != region:
         return None
-    if image.get("status") == change.get("OldImage", {}).get("status"):
+    before = change.get("OldImage")
+    if before and before.get("status") == image.get("status"):
         return None
     return from_item(image)
 

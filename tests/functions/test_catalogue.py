@@ -1,0 +1,164 @@
+"""The catalogue says what the code really reads and calls."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+import functions
+from functions import catalogue
+from functions.catalogue import FUNCTIONS, Env, FunctionSpec, Grant
+from functions.payments import settings as settings_module
+from functions.payments.errors import SettingsError
+from functions.payments.settings import ApiSettings, LedgerSettings, ProcessorSettings, read
+from functions.payments.telemetry import Metric
+
+ROOT = Path(functions.__file__).parent
+SPECS = pytest.mark.parametrize("spec", FUNCTIONS, ids=lambda spec: spec.name)
+TELEMETRY = {"LOG_LEVEL", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"}
+
+# The adapters that a function's modules import, and the grants their calls take.
+CALLS = {
+    "put_item": "dynamodb:PutItem",
+    "get_item": "dynamodb:GetItem",
+    "update_item": "dynamodb:UpdateItem",
+    "put_object": "s3:PutObject",
+    "start_execution": "states:StartExecution",
+    "put_events": "events:PutEvents",
+    "get_secret_value": "secretsmanager:GetSecretValue",
+}
+NOT_CALLED_BY_CODE = {Grant.LEDGER_STREAM, Grant.RECEIPTS_ENCRYPT, Grant.TRACES_PUT}
+
+
+def names_in(folder: str) -> set[str]:
+    """Every name and attribute in a function's own folder."""
+    found: set[str] = set()
+    for path in (ROOT / folder).glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Name):
+                found.add(node.id)
+            elif isinstance(node, ast.Attribute):
+                found.add(node.attr)
+    return found
+
+
+def settings_read_by(spec: FunctionSpec) -> set[str]:
+    used = names_in(spec.name)
+    kinds = {kind for name, kind in vars(settings_module).items() if name in used and name.endswith("Settings")}
+    if "ledger" in used and "container" in used:
+        kinds.add(LedgerSettings)
+    return {field.name.upper() for kind in kinds for field in fields(kind)} - {"AWS_REGION"}
+
+
+@SPECS
+def test_a_function_is_given_the_variables_that_it_reads_and_no_others(spec: FunctionSpec) -> None:
+    """PAY-13."""
+    assert {str(name) for name in spec.env} == settings_read_by(spec)
+    assert spec.talks_to_processor == ("processor" in names_in(spec.name))
+    assert spec.counts == ("count" in names_in(spec.name))
+
+
+def test_each_kind_of_processor_is_given_exactly_what_it_needs() -> None:
+    """PAY-18."""
+    for kind in ("simulator", "http"):
+        given = {str(name): "1000" if "_MS" in name else "https://x" for name in catalogue.PROCESSOR_ENV[kind]}
+        full = given | {"PROCESSOR_KIND": kind, "AWS_REGION": "r"}
+        read(ProcessorSettings, full)
+        for name in given.keys() - {"PROCESSOR_TIMEOUT_MS"}:
+            with pytest.raises(SettingsError, match=name):
+                read(ProcessorSettings, full | {name: ""})
+
+
+def test_every_variable_of_the_contract_is_given_to_some_function() -> None:
+    given = {str(name) for spec in FUNCTIONS for kind in ("simulator", "http") for name in spec.env_for(kind)}
+    assert given == {str(name) for name in Env}
+    for spec in FUNCTIONS:
+        assert len(set(spec.env_for("http"))) == len(spec.env_for("http"))
+        assert {"LOG_LEVEL", "POWERTOOLS_SERVICE_NAME"} <= {str(name) for name in spec.env_for("http")}
+
+
+def test_no_grant_is_a_wildcard_and_every_grant_is_used() -> None:
+    """PAY-13."""
+    used = {grant for spec in FUNCTIONS for kind in ("simulator", "http") for grant in spec.grants_for(kind)}
+    assert used == set(Grant)
+    assert not [action for grant in Grant for action in grant.actions if "*" in action]
+
+
+def test_the_granted_actions_are_those_that_the_code_calls() -> None:
+    """PAY-13."""
+    called = {
+        CALLS[node.attr]
+        for path in ROOT.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in CALLS
+    }
+    granted = {action for grant in set(Grant) - NOT_CALLED_BY_CODE for action in grant.actions}
+    assert granted == called
+
+
+@pytest.mark.parametrize(
+    ("grant", "operation"),
+    [(Grant.LEDGER_CREATE, "create"), (Grant.LEDGER_READ, "find"), (Grant.WORKFLOW_START, "start")],
+)
+def test_only_the_api_creates_reads_and_starts(grant: Grant, operation: str) -> None:
+    """PAY-13."""
+    assert [spec.name for spec in FUNCTIONS if grant in spec.grants] == ["payments_api"], operation
+
+
+@SPECS
+def test_every_function_has_a_folder_and_a_handler_of_under_sixty_lines(spec: FunctionSpec) -> None:
+    source = (ROOT / spec.name / "handler.py").read_text()
+    assert spec.handler == f"functions.{spec.name}.handler.handler"
+    assert "\ndef handler(event: dict[str, Any], context: Any)" in source
+    assert len(source.splitlines()) < 60
+    assert spec.description
+
+
+def test_every_folder_with_a_handler_is_in_the_catalogue() -> None:
+    folders = {path.parent.name for path in ROOT.glob("*/handler.py")}
+    assert folders == {spec.name for spec in FUNCTIONS} == {catalogue.function(name).name for name in folders}
+
+
+def test_the_metrics_in_the_catalogue_are_those_that_are_counted() -> None:
+    """PAY-12."""
+    assert set(catalogue.METRICS) == {metric.value for metric in Metric}
+
+
+def test_the_catalogue_is_pure_data() -> None:
+    """The infrastructure imports it during synthesis."""
+    code = "import functions.catalogue, sys; print(*{name.split('.')[0] for name in sys.modules})"
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, cwd=ROOT.parent, capture_output=True, text=True, check=True)
+    assert not {"boto3", "botocore", "aws_lambda_powertools"} & set(result.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("environment", "complaint"),
+    [
+        ({}, "AWS_REGION: missing"),
+        ({"AWS_REGION": "r", "PAYMENTS_TABLE": ""}, "PAYMENTS_TABLE: missing"),
+        ({"AWS_REGION": "r", "PAYMENTS_TABLE": "t"}, "STATE_MACHINE_ARN: missing"),
+    ],
+)
+def test_a_missing_setting_is_named(environment: dict[str, str], complaint: str) -> None:
+    with pytest.raises(SettingsError, match=complaint):
+        read(ApiSettings, environment)
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"PROCESSOR_KIND": "visa"}, "PROCESSOR_KIND: 'visa' is not allowed; allowed: simulator, http"),
+        ({"PROCESSOR_TIMEOUT_MS": "soon"}, "PROCESSOR_TIMEOUT_MS: 'soon' is not allowed"),
+        ({"PROCESSOR_TIMEOUT_MS": "90000"}, "PROCESSOR_TIMEOUT_MS: 90000 is not allowed; allowed: 100 to 5000"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_what_is_allowed(changes: dict[str, str], complaint: str) -> None:
+    good = {"AWS_REGION": "r", "PROCESSOR_KIND": "simulator", "PROCESSOR_TABLE": "t"}
+    with pytest.raises(SettingsError, match=complaint):
+        read(ProcessorSettings, good | changes)
