@@ -1,0 +1,349 @@
+"""The payment workflow: its definition, and what it makes of payments when things go wrong."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from functions import workflow
+from functions.catalogue import WORKFLOW_FUNCTIONS
+from functions.payments import errors
+from functions.payments.errors import (
+    CapturedElsewhereError,
+    FinalError,
+    LedgerThrottledError,
+    LedgerUnavailableError,
+    PaymentMovedError,
+    ProcessorTimeoutError,
+    ProcessorUnavailableError,
+    ReceiptsUnavailableError,
+    TransientError,
+)
+from functions.payments.model import Status
+from functions.processor.scenarios import TOKENS
+from functions.workflow import SUBSTITUTIONS, SubstitutionError
+from tests.functions.fakes import a_payment
+from tests.functions.interpreter import NamedError
+from tests.functions.platform import DEFINITION, Fault, Platform, Stubborn
+
+STATES: dict[str, Any] = DEFINITION["States"]
+TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
+OWN_ERRORS = {name: kind for name, kind in inspect.getmembers(errors, inspect.isclass) if name.endswith("Error")}
+TRANSIENT = {kind.__name__ for kind in TransientError.__subclasses__()}
+PLATFORM_ERRORS = re.compile(r"Lambda\.|States\.|Sandbox\.|Runtime\.")
+DECLINES = {"PaymentDeclinedError", "CaptureDeclinedError"}
+
+# -- the definition ----------------------------------------------------------------------------
+
+
+def successors(state: dict[str, Any]) -> set[str]:
+    following = {rule["Next"] for rule in (*state.get("Catch", ()), *state.get("Choices", ()))}
+    return following | {state[key] for key in ("Next", "Default") if key in state}
+
+
+def paths(name: str, before: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    path = (*before, name)
+    following = successors(STATES[name]) - set(before)
+    return [one for after in sorted(following) for one in paths(after, path)] or [path]
+
+
+def test_every_state_is_reached_and_every_path_ends() -> None:
+    """PAY-04."""
+    ways = paths(DEFINITION["StartAt"])
+    assert {state for way in ways for state in way} == set(STATES)
+    assert {STATES[way[-1]]["Type"] for way in ways} == {"Succeed", "Fail"}
+    for state in STATES.values():
+        assert successors(state) <= set(STATES)
+
+
+def test_every_error_it_names_exists_and_every_transient_one_is_retried() -> None:
+    """PAY-04."""
+    rules = [rule for state in TASKS.values() for rule in (*state["Retry"], *state["Catch"])]
+    named = {name for rule in rules for name in rule["ErrorEquals"] if not PLATFORM_ERRORS.match(name)}
+    assert named <= set(OWN_ERRORS)
+    retried = {name for state in TASKS.values() for rule in state["Retry"] for name in rule["ErrorEquals"]}
+    # Raised outside of the workflow only: by the API, and by the publisher of events.
+    elsewhere = {"WorkflowThrottledError", "WorkflowUnavailableError", "EventsUnavailableError"}
+    assert retried & set(OWN_ERRORS) == TRANSIENT - elsewhere
+
+
+def test_a_decline_is_never_retried_nor_is_anything_final() -> None:
+    """PAY-04."""
+    final = {kind.__name__ for kind in FinalError.__subclasses__()}
+    assert final >= DECLINES
+    for state in TASKS.values():
+        retried = {name for rule in state["Retry"] for name in rule["ErrorEquals"]}
+        assert not retried & (final | {"States.ALL", "States.TaskFailed"})
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_task_is_bounded_backs_off_with_jitter_and_catches_everything(name: str) -> None:
+    """PAY-04."""
+    state = TASKS[name]
+    assert state["Resource"] == "arn:aws:states:::lambda:invoke"
+    assert state["TimeoutSeconds"] <= 8
+    assert state["Catch"][-1]["ErrorEquals"] == ["States.ALL"]
+    for rule in state["Retry"]:
+        assert rule["BackoffRate"] > 1
+        assert rule["JitterStrategy"] == "FULL"
+        assert rule["IntervalSeconds"] < rule["MaxDelaySeconds"] <= 8
+    platform = {"Lambda.ServiceException", "Lambda.AWSLambdaException", "Lambda.SdkClientException"}
+    platform |= {"Lambda.TooManyRequestsException", "Lambda.Unknown", "States.Timeout"}
+    assert platform <= {error for rule in state["Retry"] for error in rule["ErrorEquals"]}
+
+
+def test_from_authorization_on_every_failure_is_undone() -> None:
+    """PAY-04: even when what the authorization did is unknown."""
+    for name in ("Authorize", "Capture", "IssueReceipt", "Complete"):
+        assert TASKS[name]["Catch"][-1]["Next"] == "Compensate"
+
+
+def delay(rule: dict[str, Any]) -> float:
+    steps = range(rule["MaxAttempts"])
+    return sum(min(rule["IntervalSeconds"] * rule["BackoffRate"] ** step, rule["MaxDelaySeconds"]) for step in steps)
+
+
+def longest(cost: dict[str, float]) -> float:
+    return max(sum(cost.get(name, 0) for name in way) for way in paths(DEFINITION["StartAt"]))
+
+
+def test_an_express_execution_fits_its_five_minutes_whatever_is_exhausted() -> None:
+    """PAY-04: every task of the longest path times out every time; or is throttled every time."""
+    hanging = {
+        name: state["TimeoutSeconds"] * (1 + state["Retry"][1]["MaxAttempts"]) + delay(state["Retry"][1])
+        for name, state in TASKS.items()
+    }
+    throttled = {name: delay(state["Retry"][0]) for name, state in TASKS.items()}
+    assert longest(hanging) <= DEFINITION["TimeoutSeconds"] < 300
+    assert longest(throttled) <= DEFINITION["TimeoutSeconds"]
+
+
+def test_a_substitution_that_is_missing_or_unused_is_named() -> None:
+    good = dict.fromkeys(SUBSTITUTIONS, "x")
+    assert "${" not in workflow.render(good)
+    with pytest.raises(SubstitutionError, match="missing: capture_arn"):
+        workflow.render({name: "x" for name in SUBSTITUTIONS if name != "capture_arn"})
+    with pytest.raises(SubstitutionError, match="unused: typo_arn"):
+        workflow.render(good | {"typo_arn": "x"})
+
+
+def test_the_partition_and_the_functions_are_whatever_they_are_said_to_be() -> None:
+    """PAY-15."""
+    values = {name: f"${{aws_lambda_function.{name}.arn}}" for name in SUBSTITUTIONS} | {"partition": "aws-cn"}
+    rendered = json.loads(workflow.render(values))
+    assert rendered["States"]["Validate"]["Resource"] == "arn:aws-cn:states:::lambda:invoke"
+    called = {state["Parameters"]["FunctionName"] for state in rendered["States"].values() if "Parameters" in state}
+    assert called == {values[f"{name}_arn"] for name in WORKFLOW_FUNCTIONS}
+    assert "us-east-1" not in workflow.DEFINITION.read_text()
+
+
+# -- payments ----------------------------------------------------------------------------------
+
+OUTCOMES = {
+    "tok_visa": ("Settled", Status.SETTLED, ""),
+    "tok_declined": ("Declined", Status.DECLINED, "card_declined"),
+    "tok_insufficient_funds": ("Declined", Status.DECLINED, "insufficient_funds"),
+    "tok_expired_card": ("Declined", Status.DECLINED, "expired_card"),
+    "tok_unavailable": ("Compensated", Status.FAILED, "ProcessorUnavailableError"),
+    "tok_timeout": ("Compensated", Status.FAILED, "ProcessorTimeoutError"),
+    "tok_authorize_lost": ("Compensated", Status.FAILED, "ProcessorTimeoutError"),
+    "tok_fail_once": ("Settled", Status.SETTLED, ""),
+    "tok_timeout_once": ("Settled", Status.SETTLED, ""),
+    "tok_lost_once": ("Settled", Status.SETTLED, ""),
+    "tok_capture_fail_once": ("Settled", Status.SETTLED, ""),
+    "tok_capture_declined": ("Compensated", Status.FAILED, "capture_declined"),
+    "tok_capture_unavailable": ("Compensated", Status.FAILED, "ProcessorUnavailableError"),
+    "tok_capture_timeout": ("Compensated", Status.FAILED, "ProcessorTimeoutError"),
+    "tok_capture_lost": ("Compensated", Status.REFUNDED, "ProcessorTimeoutError"),
+    "tok_void_fail_once": ("Compensated", Status.FAILED, "capture_declined"),
+    "tok_refund_lost_once": ("Compensated", Status.REFUNDED, "ProcessorTimeoutError"),
+    "tok_void_unavailable": (
+        "CompensationFailed",
+        Status.FAILED,
+        "compensation_failed: ProcessorUnavailableError after capture_declined",
+    ),
+    "tok_refund_unavailable": (
+        "CompensationFailed",
+        Status.FAILED,
+        "compensation_failed: ProcessorUnavailableError after ProcessorTimeoutError",
+    ),
+}
+
+
+def executed(token: str = "tok_visa", *faults: Fault, stubborn: tuple[Stubborn, ...] = ()) -> Platform:
+    platform = Platform(a_payment(payment_method=token), list(faults), list(stubborn))
+    platform.execute()
+    platform.check()
+    return platform
+
+
+@pytest.mark.parametrize("token", [*TOKENS, "tok_visa"])
+def test_every_scenario_ends_in_its_recorded_state(token: str) -> None:
+    """PAY-04, PAY-23."""
+    platform = executed(token)
+    state, status, reason = OUTCOMES[token]
+    assert platform.ended[0].state == state, platform.ended
+    assert (platform.final.status, platform.final.reason) == (status, reason)
+
+
+@pytest.mark.parametrize("token", [*TOKENS, "tok_visa"])
+def test_running_a_finished_payment_again_changes_nothing(token: str) -> None:
+    """PAY-04: an Express start is repeated by every repeated request."""
+    platform = executed(token)
+    before, account = platform.final, platform.account
+    platform.execute()
+    platform.check()
+    if token not in ("tok_void_unavailable", "tok_refund_unavailable"):
+        assert platform.account == account
+    assert platform.final == before
+
+
+def test_a_settled_payment_takes_this_many_operations_and_no_more() -> None:
+    """PAY-21: the budget. One write to accept it comes before (the API's)."""
+    assert [name for name in executed().operations if not name.startswith("lambda.")] == [
+        "processor.authorize",
+        "ledger.update",
+        "processor.capture",
+        "receipts.put",
+        "ledger.update",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("operation", "error", "status"),
+    [
+        ("lambda.validate", NamedError("Lambda.Unknown"), Status.FAILED),
+        ("lambda.authorize", NamedError("States.Timeout"), Status.FAILED),
+        ("ledger.update", LedgerThrottledError(), Status.RECEIVED),
+        ("lambda.capture", NamedError("Runtime.ExitError"), Status.FAILED),
+        ("lambda.capture", KeyError("a bug"), Status.FAILED),
+        ("receipts.put", ReceiptsUnavailableError(), Status.REFUNDED),
+        ("lambda.issue_receipt", PermissionError("AccessDenied"), Status.REFUNDED),
+        ("lambda.complete", NamedError("Lambda.TooManyRequestsException"), Status.REFUNDED),
+        ("lambda.record_failure", NamedError("Lambda.Unknown"), Status.SETTLED),
+    ],
+)
+def test_a_step_that_never_works_ends_in_the_state_that_tells_it(
+    operation: str, error: Exception, status: Status
+) -> None:
+    """PAY-04."""
+    platform = executed(stubborn=(Stubborn(operation, False, error),))
+    assert platform.final.status is status
+    if status is Status.RECEIVED:
+        assert platform.ended[0].state == "FailureNotRecorded"
+
+
+def test_a_settlement_whose_answer_is_lost_stays_settled() -> None:
+    """PAY-23: the payment is not refunded because nobody heard that it was settled."""
+    platform = executed(stubborn=(Stubborn("lambda.complete", True, NamedError("States.Timeout")),))
+    assert "Compensate" in platform.ended[0].path
+    assert (platform.ended[0].state, platform.final.status) == ("Settled", Status.SETTLED)
+    assert platform.account.refunded == 0
+
+
+def test_a_failure_that_may_hold_money_is_undone_and_not_just_recorded() -> None:
+    """PAY-04: a restarted execution that fails early, of a payment that an earlier one authorized."""
+    platform = Platform(a_payment(), stubborn=[Stubborn("lambda.validate", False, NamedError("Lambda.Unknown"))])
+    document = platform.invoke("authorize", a_payment().to_document())
+    assert document["status"] == "AUTHORIZED"
+    ended = platform.execute()
+    platform.check()
+    assert ended.path == ["Validate", "RecordFailure", "Compensate", "CompensationOutcome", "Compensated"]
+    assert platform.final.status is Status.FAILED
+    assert platform.account.voided
+
+
+def test_a_payment_that_moved_to_another_region_is_left_alone() -> None:
+    """PAY-23."""
+    platform = Platform(a_payment())
+    platform.store.payments[a_payment().payment_id] = a_payment(home_region="us-east-1", version=2)
+    ended = platform.execute()
+    assert ended.state == "Moved"
+    assert platform.final == a_payment(home_region="us-east-1", version=2)
+    assert not platform.account.voided
+    foreign = Platform(a_payment(home_region="us-east-1"))
+    assert foreign.execute().path == ["Validate", "Moved"]
+    assert issubclass(PaymentMovedError, FinalError)
+
+
+def test_money_captured_by_an_unknown_workflow_is_never_given_back_unasked() -> None:
+    """PAY-23: a twin in another region settled it; this ledger has not heard of that."""
+    twin = Platform(a_payment())
+    twin.execute()
+    platform = Platform(a_payment(), stubborn=[Stubborn("processor.authorize", False, ProcessorTimeoutError())])
+    platform.books = twin.books
+    platform.processor = twin.processor
+    platform.processor._platform = platform
+    assert platform.execute().state == "CompensationFailed"
+    assert platform.account.refunded == 0
+    assert CapturedElsewhereError.__name__ in platform.final.reason
+
+
+def test_an_execution_started_with_something_else_ends_as_failed() -> None:
+    """PAY-04."""
+    platform = Platform(a_payment(currency="XXX"))
+    assert platform.execute().state == "Failed"
+    assert (platform.final.status, platform.final.reason) == (Status.FAILED, "InvalidPaymentError")
+    assert not platform.books.load(a_payment().payment_id)
+
+
+ERRORS = st.sampled_from(
+    [
+        LedgerThrottledError(),
+        LedgerUnavailableError(),
+        ProcessorTimeoutError(),
+        ProcessorUnavailableError(),
+        ReceiptsUnavailableError(),
+        NamedError("States.Timeout"),
+        NamedError("Lambda.TooManyRequestsException"),
+        NamedError("Runtime.ExitError"),
+        KeyError("a bug"),
+        PermissionError("AccessDenied"),
+    ]
+)
+FAULTS = st.builds(Fault, at=st.integers(0, 24), after=st.booleans(), error=ERRORS)
+TWINS = st.builds(Fault, at=st.integers(0, 14), after=st.booleans(), error=st.none())
+CHOSEN = st.sampled_from(["tok_visa", *TOKENS])
+OPERATIONS = ["processor.authorize", "processor.capture", "receipts.put", "lambda.complete", "lambda.capture"]
+STUBBORN = st.builds(Stubborn, st.sampled_from(OPERATIONS), st.booleans(), ERRORS)
+
+
+@settings(max_examples=300)
+@given(CHOSEN, st.lists(FAULTS, max_size=4), st.lists(STUBBORN, max_size=1))
+def test_no_fault_loses_or_doubles_money(token: str, faults: list[Fault], stubborn: list[Stubborn]) -> None:
+    """PAY-04, PAY-23: errors before and after any effect of any step."""
+    platform = executed(token, *faults, stubborn=tuple(stubborn))
+    recorded = platform.ended[0].state not in ("FailureNotRecorded", "Moved")
+    assert platform.final.status.is_final or not recorded
+
+
+@settings(max_examples=300)
+@given(CHOSEN, st.lists(TWINS, min_size=1, max_size=2), st.lists(FAULTS, max_size=3), st.lists(STUBBORN, max_size=1))
+def test_no_twin_loses_or_doubles_money(
+    token: str, twins: list[Fault], faults: list[Fault], stubborn: list[Stubborn]
+) -> None:
+    """PAY-04, PAY-23: a second execution in the middle of the first, as Express allows."""
+    platform = executed(token, *twins, *faults, stubborn=tuple(stubborn))
+    recorded = any(ended.state not in ("FailureNotRecorded", "Moved") for ended in platform.ended)
+    assert platform.final.status.is_final or not recorded
+
+
+@pytest.mark.parametrize("token", ["tok_visa", "tok_capture_lost", "tok_capture_declined", "tok_declined"])
+@pytest.mark.parametrize("after", [False, True])
+def test_a_crash_at_any_single_point_leaves_the_payment_repairable(token: str, after: bool) -> None:
+    """PAY-23: the execution dies for good; the one that follows finishes the payment."""
+    budget = len(executed(token).operations)
+    for point in range(budget):
+        platform = Platform(a_payment(payment_method=token), [Fault(point, after, SystemExit())])  # type: ignore[arg-type]
+        with suppress(SystemExit):  # nothing follows an operation that raised: then it ran through
+            platform.execute()
+        platform.execute()
+        platform.check()
+        assert platform.final.status.is_final
