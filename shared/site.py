@@ -66,6 +66,10 @@ class Site:
         """The name of an S3 bucket; buckets share one namespace over all accounts and regions."""
         return _limited(self.name(f"{thing}-{self.account_id}-{self.region}"), MAX_BUCKET_NAME)
 
+    def bucket_arn(self, thing: str) -> str:
+        """The ARN of a bucket of this site, for policies that are written before or beside the bucket."""
+        return f"arn:{PARTITION}:s3:::{self.bucket_name(thing)}"
+
     def arn(self, service: str, resource: str) -> str:
         """The ARN of a resource of this account and region that no Terraform attribute gives."""
         return f"arn:{PARTITION}:{service}:{self.region}:{self.account_id}:{resource}"

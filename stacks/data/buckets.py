@@ -145,7 +145,7 @@ class ReceiptsBucket(Construct):
             self,
             "access-logs",
             site=site,
-            thing="accesslogs",
+            thing="logs",
             key=None,
             expire_days=ACCESS_LOG_DAYS,
             statements=(_log_delivery(site),),
@@ -172,9 +172,9 @@ def _log_delivery(site: Site) -> dict[str, object]:
         "Effect": "Allow",
         "Principal": {"Service": "logging.s3.amazonaws.com"},
         "Action": "s3:PutObject",
-        "Resource": f"arn:aws:s3:::{site.bucket_name('accesslogs')}/*",
+        "Resource": f"{site.bucket_arn('logs')}/*",
         "Condition": {
-            "ArnLike": {"aws:SourceArn": f"arn:aws:s3:::{site.bucket_name('receipts')}"},
+            "ArnLike": {"aws:SourceArn": site.bucket_arn("receipts")},
             "StringEquals": {"aws:SourceAccount": site.account_id},
         },
     }

@@ -1,0 +1,107 @@
+"""Wrong configuration is refused in one line that names the field, the value and what is allowed."""
+
+from __future__ import annotations
+
+import copy
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.config import ConfigError, load, parse
+
+CONFIGS = sorted(Path("config").glob("*.toml"))
+SANDBOX = tomllib.loads(Path("config/sandbox.toml").read_text())
+
+
+def refused(change: dict[str, Any]) -> str:
+    """The line with which the sandbox's configuration is refused after a change (dotted key -> value)."""
+    raw = copy.deepcopy(SANDBOX)
+    for key, value in change.items():
+        *path, last = key.split("/")
+        section = raw
+        for part in path:
+            section = section.setdefault(part, {})
+        if value is ...:
+            del section[last]
+        else:
+            section[last] = value
+    with pytest.raises(ConfigError) as refusal:
+        parse(raw, source="test.toml")
+    return str(refusal.value)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_every_shipped_configuration_is_accepted(path: Path) -> None:
+    """PAY-01: the set of regions is configuration."""
+    assert load(path).primary in load(path).regions
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "value", "allowed"),
+    [
+        ({"suffix": "Prod"}, "suffix", "'Prod'", "must match"),
+        ({"suffix": "a-much-too-long-suffix"}, "suffix", "'a-much-too-long-suffix'", "at most 12 characters"),
+        ({"suffix": 7}, "suffix", "7", "string"),
+        ({"colour": "red"}, "colour", "'red'", "is not a known key"),
+        ({"functions/memory": 1}, "regions.us-east-1.functions.memory", "1", "is not a known key"),
+        ({"functions/memory_mb": "3072"}, "functions.memory_mb", "'3072'", "integer"),
+        ({"functions/timeout_s": 901}, "functions.timeout_s", "901", "900"),
+        ({"functions/reserved_concurrency": 0}, "functions.reserved_concurrency", "0", "greater than or equal to 1"),
+        ({"regions/us-east-1/cidr": "10.10.0.0/20"}, "regions.us-east-1.cidr", "'10.10.0.0/20'", "exactly /16"),
+        ({"regions/us-east-1/cidr": "10.10.1.0/16"}, "regions.us-east-1.cidr", "'10.10.1.0/16'", "/16"),
+        ({"regions/us-east-1/cidr": "8.8.0.0/16"}, "regions.us-east-1.cidr", "'8.8.0.0/16'", "private"),
+        ({"regions/us-east-1/cidr": ...}, "regions.us-east-1.cidr", "", "is required"),
+        ({"regions/eu-west-1/cidr": "10.10.0.0/16"}, "regions", "us-east-1 and eu-west-1", "must not overlap"),
+        ({"regions/mars-north-1": {"cidr": "10.99.0.0/16"}}, "regions", "'mars-north-1'", "eu-central-1"),
+        ({"regions/us-east-1/primary": False}, "regions", "found none", "exactly one region"),
+        ({"regions/eu-west-1/primary": True}, "regions", "us-east-1 and eu-west-1", "exactly one region"),
+        ({"regions": {"us-east-1": {"primary": True, "cidr": "10.1.0.0/16"}}}, "regions", "", "at least 2"),
+        ({"target/kind": "azure"}, "target.kind", "'azure'", "'sandbox' or 'aws'"),
+        ({"target/account_id": "123"}, "target.account_id", "'123'", "must match"),
+        ({"target/endpoint": "http://203.0.113.7:4566"}, "target.endpoint", "203.0.113.7", "127"),
+        ({"target/kind": "aws"}, "target", "", "only when kind is 'sandbox'"),
+        ({"processor/kind": "http"}, "processor", "", "url and secret_name are required"),
+        ({"domain/name": "-bad-.test"}, "domain.name", "'-bad-.test'", "must match"),
+        ({"project/owner": "a\nb"}, "project.owner", "a\\nb", "one line"),
+        ({"project/name": "Tri$(id)"}, "project.name", "'Tri$(id)'", "must match"),
+        ({"logs/retention_days": 8}, "logs.retention_days", "8", "7"),
+    ],
+)
+def test_refusal_names_field_value_and_what_is_allowed(
+    change: dict[str, Any], field: str, value: str, allowed: str
+) -> None:
+    line = refused(change)
+    assert line.startswith("test.toml: ")
+    assert "\n" not in line
+    for part in (field, value, allowed):
+        assert part in line
+
+
+def test_regional_override_changes_one_key_of_one_region() -> None:
+    """PAY-01: region-specific overrides by configuration."""
+    raw = copy.deepcopy(SANDBOX)
+    raw["functions"] = {"memory_mb": 512, "reserved_concurrency": 4}
+    raw["regions"]["eu-west-1"]["functions"] = {"reserved_concurrency": 1}
+    environment = parse(raw, source="test.toml")
+    assert environment.regions["eu-west-1"].functions.reserved_concurrency == 1
+    assert environment.regions["eu-west-1"].functions.memory_mb == 512
+    assert environment.regions["us-east-1"].functions.reserved_concurrency == 4
+
+
+def test_defaults_of_functions_are_those_required() -> None:
+    """PAY-03: 3,072 MB and 900 s by default."""
+    functions = parse(SANDBOX, source="test.toml").regions["us-east-1"].functions
+    assert (functions.memory_mb, functions.timeout_s) == (3072, 900)
+    assert 1 <= functions.reserved_concurrency <= 5
+
+
+def test_missing_file_and_bad_toml_are_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such configuration file"):
+        load(tmp_path / "none.toml")
+    broken = tmp_path / "broken.toml"
+    broken.write_text("a = [")
+    with pytest.raises(ConfigError, match="not valid TOML") as refusal:
+        load(broken)
+    assert "\n" not in str(refusal.value)
