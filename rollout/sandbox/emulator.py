@@ -5,6 +5,8 @@ They have no type information and are imported late: importing them reads the en
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -19,3 +21,22 @@ def replaced(text: str, old: str, new: str) -> str:
     if text.count(old) != 1:
         raise RuntimeError(f"MiniStack's source is not as expected: {old.strip()[:60]!r}")
     return text.replace(old, new)
+
+
+def wrap(owner: Any, name: str, around: Callable[..., Any]) -> None:
+    """Replace the function `name` of a module or class by `around(original, *arguments)`.
+
+    The module's tables that dispatch to the function are changed too.
+    """
+    original = getattr(owner, name)
+
+    @functools.wraps(original)
+    def wrapped(*arguments: Any, **options: Any) -> Any:
+        return around(original, *arguments, **options)
+
+    setattr(owner, name, wrapped)
+    for table in list(vars(owner).values()):
+        if isinstance(table, dict):
+            for action, function in list(table.items()):
+                if function is original:
+                    table[action] = wrapped

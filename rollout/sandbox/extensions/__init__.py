@@ -11,11 +11,16 @@ from __future__ import annotations
 from types import ModuleType
 
 from rollout.sandbox.extensions import (
+    apigateway_settings,
     cloudwatch_alarms,
     dynamodb_replicas,
+    flow_logs,
     kms_managed_keys,
     lambda_runtime,
     log_metrics,
+    security_group_rules,
+    stored_settings,
+    vpc_endpoints,
 )
 
 ADDITIONS: tuple[ModuleType, ...] = (
@@ -24,6 +29,11 @@ ADDITIONS: tuple[ModuleType, ...] = (
     dynamodb_replicas,
     cloudwatch_alarms,
     log_metrics,
+    stored_settings,
+    vpc_endpoints,
+    flow_logs,
+    security_group_rules,
+    apigateway_settings,
 )
 
 

@@ -1,0 +1,95 @@
+"""Settings that upstream accepts and forgets are stored and read back.
+
+Upstream: Step Functions forgets `tracingConfiguration`, event source mappings forget their key, metrics and
+poller settings, a Route 53 health check loses its regions and children, an event bus loses a policy that is
+given as a document.
+
+AWS: CreateStateMachine (Step Functions), CreateEventSourceMapping (Lambda), HealthCheckConfig (Route 53) and
+PutPermission (EventBridge) in the services' API references.
+
+Patched: `_create_state_machine`, `_update_state_machine`, `_create_esm`, `_update_esm`,
+`_parse_health_check_config`, `_put_permission`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rollout.sandbox.emulator import module, wrap
+
+_MAPPING_SETTINGS = (
+    "KMSKeyArn",
+    "MetricsConfig",
+    "ProvisionedPollerConfig",
+    "TumblingWindowInSeconds",
+    "StartingPositionTimestamp",
+)
+
+
+def apply() -> None:
+    _keep_tracing(module("services.stepfunctions"))
+    _keep_mapping_settings(module("services.lambda_svc"))
+    _keep_health_check_lists(module("services.route53"))
+    _keep_bus_policy(module("services.eventbridge"))
+
+
+def _keep_tracing(workflows: Any) -> None:
+    def create(original: Any, data: Any) -> Any:
+        answer = original(data)
+        if answer[0] == 200:
+            machine = workflows._state_machines[json.loads(answer[2])["stateMachineArn"]]
+            machine["tracingConfiguration"] = data.get("tracingConfiguration") or {"enabled": False}
+        return answer
+
+    def update(original: Any, data: Any) -> Any:
+        answer = original(data)
+        if answer[0] == 200 and "tracingConfiguration" in data:
+            machine = workflows._state_machines[data["stateMachineArn"]]
+            machine["tracingConfiguration"] = data["tracingConfiguration"]
+        return answer
+
+    wrap(workflows, "_create_state_machine", create)
+    wrap(workflows, "_update_state_machine", update)
+
+
+def _keep_mapping_settings(functions: Any) -> None:
+    def store(answer: Any, data: Any) -> Any:
+        if answer[0] not in (200, 202):
+            return answer
+        mapping = functions._esms[json.loads(answer[2])["UUID"]]
+        mapping.update({name: data[name] for name in _MAPPING_SETTINGS if name in data})
+        return functions.json_response(functions._esm_response(mapping), answer[0])
+
+    wrap(functions, "_create_esm", lambda original, data: store(original(data), data))
+    wrap(functions, "_update_esm", lambda original, name, data: store(original(name, data), data))
+
+
+def _keep_health_check_lists(dns: Any) -> None:
+    def parse(original: Any, element: Any) -> Any:
+        config = original(element)
+        for outer, inner in (("Regions", "Region"), ("ChildHealthChecks", "ChildHealthCheck")):
+            listed = dns._find(element, outer)
+            if listed is not None:
+                config[outer] = [item.text for item in dns._findall(listed, inner)]
+        return config
+
+    wrap(dns, "_parse_health_check_config", parse)
+
+
+def _keep_bus_policy(events: Any) -> None:
+    def put(original: Any, data: Any) -> Any:
+        document = data.get("Policy")
+        if not document:
+            return original(data)
+        try:
+            policy = json.loads(document)
+        except ValueError:
+            return events.error_response_json("ValidationException", "Policy is not valid JSON.", 400)
+        name = str(data.get("EventBusName") or "default").rsplit("/", 1)[-1]
+        if name not in events._event_buses:
+            return events.error_response_json("ResourceNotFoundException", f"Event bus {name} does not exist.", 400)
+        events._event_bus_policies[name] = policy
+        return events.json_response({})
+
+    wrap(events, "_put_permission", put)
