@@ -1,0 +1,94 @@
+"""Which stacks a command means, and what the graph refuses (LAY-03, LAY-05, LAY-08)."""
+
+from __future__ import annotations
+
+import pytest
+
+from rollout.selection import DependentsDeployedError, UpstreamMissingError, check_upstream, restrict, select, to_destroy
+from shared.contracts import StackId, build_graph
+from shared.errors import UsageError
+from stacks.catalogue import STACKS, spec_of
+
+REGIONS = ["us-east-1", "eu-west-1"]
+GRAPH = build_graph(STACKS, REGIONS, "us-east-1")
+
+
+def ids(*names: str) -> list[StackId]:
+    return [next(stack for stack in GRAPH.order if str(stack) == name) for name in names]
+
+
+def promised(stack: StackId) -> list[str]:
+    return list(spec_of(stack.name).publishes.fields())
+
+
+def test_a_layer_means_its_stacks_in_all_regions() -> None:
+    chosen = select(GRAPH, STACKS, "edge")
+    assert {stack.region for stack in chosen} == set(REGIONS)
+    assert {spec_of(stack.name).layer for stack in chosen} == {"edge"}
+
+
+def test_a_region_narrows_it_and_a_full_name_is_one_stack() -> None:
+    """LAY-03."""
+    assert [str(one) for one in select(GRAPH, STACKS, "network", "eu-west-1")] == ["network-eu-west-1"]
+    assert [str(one) for one in select(GRAPH, STACKS, "network-eu-west-1")] == ["network-eu-west-1"]
+    assert select(GRAPH, STACKS) == GRAPH.order
+
+
+def test_an_unknown_layer_is_named_with_what_is_allowed() -> None:
+    with pytest.raises(UsageError, match=r"layer 'nope' does not exist; allowed: network, data, compute, edge, "):
+        select(GRAPH, STACKS, "nope")
+
+
+def test_an_unknown_region_is_named_with_what_is_allowed() -> None:
+    with pytest.raises(UsageError, match=r"^region 'mars-1' is not in this environment; allowed: us-east-1, eu-west-1$"):
+        select(GRAPH, STACKS, None, "mars-1")
+
+
+def test_a_stack_of_another_region_is_refused() -> None:
+    with pytest.raises(UsageError, match="not in region 'us-east-1'"):
+        select(GRAPH, STACKS, "network-eu-west-1", "us-east-1")
+
+
+def test_a_restricted_graph_keeps_needs_through_what_was_left_out() -> None:
+    # observability-eu-west-1 needs data-us-east-1 only by way of other stacks.
+    chosen = ids("data-us-east-1", "observability-eu-west-1")
+    assert restrict(GRAPH, chosen).needs == {chosen[0]: (), chosen[1]: (chosen[0],)}
+
+
+def test_deploying_without_upstream_names_what_is_missing() -> None:
+    """LAY-03."""
+    deployed = {stack: promised(stack) for stack in ids("network-eu-west-1", "data-us-east-1")}
+    with pytest.raises(UpstreamMissingError, match=r"^compute-eu-west-1: .* not deployed: data-eu-west-1; deploy"):
+        check_upstream(GRAPH, ids("compute-eu-west-1"), deployed, promised)
+
+
+def test_deploying_on_upstream_that_lacks_an_output_names_it() -> None:
+    """LAY-08: live, not only in the code."""
+    deployed = {stack: promised(stack) for stack in GRAPH.order}
+    deployed[ids("network-eu-west-1")[0]].remove("vpc_id")
+    with pytest.raises(UpstreamMissingError, match=r"network-eu-west-1 is deployed without the outputs vpc_id; "):
+        check_upstream(GRAPH, ids("compute-eu-west-1"), deployed, promised)
+
+
+def test_upstream_that_is_deployed_together_needs_no_outputs_yet() -> None:
+    check_upstream(GRAPH, GRAPH.order, {}, promised)
+
+
+def test_destroying_below_deployed_stacks_is_refused_and_names_them() -> None:
+    """LAY-05."""
+    with pytest.raises(DependentsDeployedError, match=r"^data-eu-west-1: .*: compute-eu-west-1, edge-eu-west-1, "):
+        to_destroy(GRAPH, ids("data-eu-west-1"), GRAPH.order, with_dependents=False)
+
+
+def test_with_dependents_takes_them_along_and_nothing_else() -> None:
+    """LAY-05."""
+    doomed = to_destroy(GRAPH, ids("data-eu-west-1"), GRAPH.order, with_dependents=True)
+    assert doomed == tuple(
+        one for one in GRAPH.order if one in {*ids("data-eu-west-1"), *GRAPH.all_dependents(ids("data-eu-west-1"))}
+    )
+    assert all(one.region == "eu-west-1" for one in doomed)
+
+
+def test_stacks_that_are_not_deployed_are_left_out_of_a_destroy() -> None:
+    deployed = ids("network-us-east-1")
+    assert to_destroy(GRAPH, GRAPH.order, deployed, with_dependents=False) == tuple(deployed)
