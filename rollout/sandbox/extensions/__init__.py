@@ -18,6 +18,7 @@ from rollout.sandbox.extensions import (
     kms_managed_keys,
     lambda_runtime,
     log_metrics,
+    route53_changes,
     security_group_rules,
     stored_settings,
     vpc_endpoints,
@@ -34,6 +35,7 @@ ADDITIONS: tuple[ModuleType, ...] = (
     flow_logs,
     security_group_rules,
     apigateway_settings,
+    route53_changes,
 )
 
 
