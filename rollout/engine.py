@@ -114,6 +114,7 @@ class Engine:
         with self._run("destroy") as report:
             if not self._project.reachable:
                 self._progress.say("the sandbox is not running: nothing is deployed")
+                self._write_outputs(report)
                 return report
             self._reach(report)
             with self._phase(report, "state"):

@@ -1,0 +1,212 @@
+"""The command line: exact lines, exit codes, and that a refusal touches nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from rollout import cli
+from tests.rollout.support import AWS_CONFIG, CONFIG, files_below, write_config
+
+
+class Answer:
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code = code
+        self.out = out
+        self.err = err
+
+
+class Shell:
+    """Runs `tripoint` in this process, in a workspace of its own."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder = folder
+        self._monkeypatch = monkeypatch
+        self._capsys = capsys
+
+    def __call__(self, *arguments: str) -> Answer:
+        self._monkeypatch.setattr(sys, "argv", ["tripoint", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        captured = self._capsys.readouterr()
+        return Answer(int(ended.value.code or 0), captured.out, captured.err)
+
+    def config(self, text: str = CONFIG) -> str:
+        return str(write_config(self.folder, text, port=20001))
+
+
+@pytest.fixture
+def tripoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
+    monkeypatch.setenv("TRIPOINT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("TRIPOINT_OUTPUTS", str(tmp_path / "flat.json"))
+    monkeypatch.delenv("TRIPOINT_CONFIG", raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+    return Shell(tmp_path, monkeypatch, capsys)
+
+
+REFUSALS = [
+    (CONFIG.replace("10.20.0.0", "10.10.0.0"), "both have cidr 10.10.0.0/16; blocks must not overlap"),
+    (CONFIG.replace("10.20.0.0/16", "10.20.0.0/20"), "regions.eu-west-1.cidr = '10.20.0.0/20': must be a private IPv4"),
+    (CONFIG.replace('suffix = "t1"', 'suffix = "T1"'), "suffix = 'T1': must match"),
+    (CONFIG.replace("primary = true", ""), "exactly one region must have primary = true; found none"),
+    (CONFIG.replace("eu-west-1", "mars-1"), "'mars-1' is not an AWS region"),
+    (CONFIG + "\n[surprise]\n", "surprise: is not a known key"),
+    ("no toml", "not valid TOML"),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), REFUSALS, ids=[said for _, said in REFUSALS])
+@pytest.mark.parametrize("command", [["rollout"], ["destroy"], ["diff"]], ids=lambda command: command[0])
+def test_a_wrong_configuration_is_one_line_and_touches_nothing(
+    tripoint: Shell, text: str, said: str, command: Sequence[str]
+) -> None:
+    """PAY-01: refused before anything happens, exit code 2."""
+    path = tripoint.folder / "wrong.toml"
+    path.write_text(text.replace("{port}", "20001"))
+    before = files_below(tripoint.folder)
+    answer = tripoint(*command, "--config", str(path))
+    assert answer.code == 2
+    assert answer.out == ""
+    assert answer.err.startswith(f"error: {path}: ")
+    assert said in answer.err
+    assert answer.err.count("\n") == 1
+    assert files_below(tripoint.folder) == before
+
+
+@pytest.mark.parametrize("command", ["deploy", "diff", "destroy", "synth", "outputs"])
+def test_an_unknown_layer_is_one_line(tripoint: Shell, command: str) -> None:
+    config = tripoint.config()
+    answer = tripoint(command, "nope", "--config", config)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err == (
+        "error: layer 'nope' does not exist; allowed: network, data, compute, edge, observability, "
+        "or one stack such as network-us-east-1\n"
+    )
+    assert files_below(tripoint.folder) == ["test.toml"]
+
+
+@pytest.mark.parametrize(
+    "command", [["deploy", "data"], ["diff"], ["destroy"], ["synth"], ["outputs"], ["pay"]], ids=lambda words: words[0]
+)
+def test_an_unknown_region_is_one_line(tripoint: Shell, command: Sequence[str]) -> None:
+    config = tripoint.config()
+    answer = tripoint(*command, "--region", "mars-1", "--config", config)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err == "error: region 'mars-1' is not in this environment; allowed: us-east-1, eu-west-1\n"
+    assert files_below(tripoint.folder) == ["test.toml"]
+
+
+def test_wrong_options_are_one_line_with_exit_code_2(tripoint: Shell) -> None:
+    for arguments, said in (
+        (["rollout", "--nope"], "No such option: --nope"),
+        (["deploy"], "Missing argument"),
+        (["nope"], "No such command 'nope'"),
+        (["rollout", "--parallel", "many"], "Invalid value for '--parallel'"),
+    ):
+        answer = tripoint(*arguments)
+        assert answer.code == 2
+        assert answer.err.startswith("error: ")
+        assert said in answer.err
+        assert answer.err.count("\n") == 1
+
+
+def test_a_missing_configuration_is_named(tripoint: Shell) -> None:
+    answer = tripoint("graph", "--config", "/nowhere/x.toml")
+    assert answer.code == 2
+    assert answer.err == "error: /nowhere/x.toml: no such configuration file; see config/sandbox.toml for one\n"
+
+
+def test_the_configuration_may_come_from_the_environment(tripoint: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIPOINT_CONFIG", tripoint.config())
+    assert "network-eu-west-1" in tripoint("order").out
+    assert "ap-southeast-1" not in tripoint("order").out
+
+
+def test_the_order_and_its_reverse(tripoint: Shell) -> None:
+    """LAY-04."""
+    config = tripoint.config()
+    up = tripoint("order", "--config", config).out.split()
+    down = tripoint("order", "--destroy", "--config", config).out.split()
+    assert down == up[::-1]
+    assert up.index("data-us-east-1") < up.index("data-eu-west-1") < up.index("compute-eu-west-1")
+
+
+def test_the_graph_as_waves_and_as_dot(tripoint: Shell) -> None:
+    config = tripoint.config()
+    text = tripoint("graph", "--config", config).out
+    assert text.startswith("wave 1\n  network-us-east-1\n")
+    assert "  data-eu-west-1  <- data-us-east-1\n" in text
+    dot = tripoint("graph", "--dot", "--config", config).out
+    assert dot.startswith("digraph tripoint {\n")
+    assert '  "data-eu-west-1" -> "data-us-east-1";\n' in dot
+
+
+def test_with_the_sandbox_stopped_nothing_is_deployed_and_nothing_starts_it(tripoint: Shell) -> None:
+    config = tripoint.config()
+    status = tripoint("status", "--config", config)
+    assert status.code == 0
+    assert status.out.startswith("sandbox stopped\n")
+    assert "0 of 10 stacks deployed, 0 resources" in status.out
+    assert tripoint("outputs", "--json", "--config", config).out == "{}\n"
+    assert tripoint("sandbox", "status", "--config", config).code == 1
+    pay = tripoint("pay", "--region", "eu-west-1", "--config", config)
+    assert (pay.code, pay.err) == (
+        1, "error: edge-eu-west-1 is not deployed, so its API has no address; run: tripoint rollout\n",
+    )  # fmt: skip
+    assert files_below(tripoint.folder) == ["test.toml"]
+
+
+def test_destroying_a_stopped_sandbox_leaves_empty_outputs(tripoint: Shell) -> None:
+    answer = tripoint("destroy", "--config", tripoint.config())
+    assert answer.code == 0
+    assert answer.out.startswith("the sandbox is not running: nothing is deployed\n0 outputs written to ")
+    assert (tripoint.folder / "flat.json").read_text() == "{}\n"
+
+
+def test_plain_output_has_no_control_characters(tripoint: Shell) -> None:
+    assert tripoint("status", "--config", tripoint.config()).out.replace("\n", "").isprintable()
+
+
+def test_an_account_has_no_sandbox(tripoint: Shell) -> None:
+    config = tripoint.config(AWS_CONFIG)
+    for command in ("up", "down", "status", "env"):
+        answer = tripoint("sandbox", command, "--config", config)
+        assert (answer.code, answer.err) == (
+            1, "error: environment 'test' lives in an AWS account and has no sandbox\n",
+        )  # fmt: skip
+
+
+def test_the_environment_for_a_shell_names_the_sandbox_and_no_real_credentials(tripoint: Shell) -> None:
+    out = tripoint("sandbox", "env", "--config", tripoint.config()).out
+    assert "export AWS_ENDPOINT_URL=http://127.0.0.1:20001\n" in out
+    assert all(line.startswith("export ") for line in out.splitlines())
+
+
+def test_unlock_wants_one_stack(tripoint: Shell) -> None:
+    answer = tripoint("unlock", "data", "--id", "x", "--config", tripoint.config())
+    assert answer.code == 2
+    assert answer.err.startswith("error: 'data' is 2 stacks; name one: data-us-east-1, data-eu-west-1")
+
+
+def test_an_expected_error_shows_no_traceback_in_a_real_process(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "rollout.cli", "rollout", "--config", str(tmp_path / "absent.toml")],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == f"error: {tmp_path}/absent.toml: no such configuration file; see config/sandbox.toml for one\n"
+
+
+def test_called_without_anything_it_explains_itself(tripoint: Shell) -> None:
+    answer = tripoint()
+    assert answer.code == 0
+    for command in ("rollout", "deploy", "diff", "destroy", "synth", "outputs", "status", "graph", "sandbox", "pay"):
+        assert command in answer.out

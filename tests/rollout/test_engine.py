@@ -1,0 +1,338 @@
+"""Whole runs over the real graph, with a fake Terraform and states in files (LAY-03, LAY-04, LAY-05, PAY-20)."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from rollout.engine import Engine, Steps
+from rollout.project import Project
+from rollout.report import RunReport
+from rollout.selection import DependentsDeployedError, UpstreamMissingError
+from rollout.state import DeployedStack, StateLock, StateStore
+from rollout.target import Target
+from rollout.toolchain import Tool
+from rollout.workspace import Workspace
+from shared.config import load
+from shared.contracts import StackId
+from shared.errors import TripointError
+from stacks.catalogue import graph_of, spec_of
+from tests.rollout.support import AWS_CONFIG, Recorder, write_config, write_script
+
+# Applies by writing a state file; how each stack behaves is laid out in a file beside it.
+TERRAFORM = """
+import json, os, pathlib, signal, sys, time
+world = pathlib.Path(__file__).parent
+stack, phase = pathlib.Path.cwd().name, sys.argv[1]
+behaviour = world / f"{stack}.json"
+how = json.loads(behaviour.read_text()) if behaviour.exists() else {}
+with open(world / "calls", "a") as calls:
+    print(f"{phase} {stack}", file=calls)
+def say(kind, **rest):
+    print(json.dumps({"@message": kind, "type": kind, **rest}), flush=True)
+def summary(operation, add=0, remove=0):
+    say("change_summary", changes={"operation": operation, "add": add, "change": 0, "remove": remove})
+if phase == "init":
+    pathlib.Path(".terraform.lock.hcl").touch()
+    sys.exit(0)
+if how.get("error"):
+    say("diagnostic", diagnostic={"severity": "error", "summary": how["error"], "detail": ""})
+    sys.exit(1)
+if how.get("wait"):
+    stopped = []
+    signal.signal(signal.SIGINT, lambda *_: stopped.append(1))
+    (world / "waiting").touch()
+    while not stopped:
+        time.sleep(0.01)
+state = world / "states" / stack
+here = state.exists()
+if phase == "plan":
+    summary("plan", add=0 if here else 2)
+elif phase == "apply":
+    summary("plan", add=0 if here else 2)
+    state.write_text(json.dumps(how.get("outputs")))
+    summary("apply", add=0 if here else 2)
+else:
+    state.unlink()
+    summary("destroy", remove=2)
+"""
+
+
+@dataclass
+class FakeStore:
+    """States as files, written by the fake Terraform."""
+
+    world: Path
+    buckets: bool = False
+
+    def read(self, stack: StackId) -> DeployedStack | None:
+        path = self.world / "states" / str(stack)
+        if not path.exists():
+            return None
+        outputs = json.loads(path.read_text())
+        if outputs is None:
+            outputs = {name: f"{name} of {stack}" for name in spec_of(stack.name).publishes.fields()}
+        return DeployedStack(stack, 1, datetime.now(UTC), 2, outputs, "1.11.4")
+
+    def deployed(self, stacks: Iterable[StackId]) -> dict[StackId, DeployedStack]:
+        return {stack: state for stack in stacks if (state := self.read(stack)) is not None}
+
+    def lock(self, stack: StackId) -> StateLock | None:
+        return StateLock(stack, "id-1", "ann@host", "OperationTypeApply", "2025-01-02T03:04:05")
+
+    def locks(self, stacks: Iterable[StackId]) -> list[StateLock]:
+        return []
+
+    def create_buckets(self) -> list[str]:
+        made = [] if self.buckets else ["a-bucket"]
+        self.buckets = True
+        return made
+
+    def remove_buckets(self) -> list[str]:
+        self.buckets = False
+        return ["a-bucket"]
+
+
+class FakeTarget:
+    def verify_account(self) -> None: ...
+
+    def child_environment(self) -> dict[str, str]:
+        return dict(os.environ)
+
+
+class World:
+    """An environment in two regions."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "world"
+        (self.folder / "states").mkdir(parents=True)
+        tool = Tool("terraform", (str(write_script(self.folder / "terraform", TERRAFORM)),), "1.11.4")
+        environment = load(write_config(folder, AWS_CONFIG))
+        self.store = FakeStore(self.folder)
+        self.project = Project(
+            config=folder / "test.toml",
+            environment=environment,
+            graph=graph_of(environment),
+            workspace=Workspace(folder, folder / ".tripoint", "t1", folder / "flat.json"),
+            target=cast(Target, FakeTarget()),
+            store=cast(StateStore, self.store),
+        )
+        self.steps = Steps(find_tool=lambda: tool, build_functions=lambda _: 0, synthesize=self.synthesize)
+        self.recorder = Recorder()
+
+    def synthesize(self, project: Project, stacks: Sequence[StackId]) -> None:
+        for stack in stacks:
+            directory = project.workspace.stack(stack)
+            directory.mkdir(parents=True, exist_ok=True)
+            (directory / "cdk.tf.json").write_text("{}")
+
+    def engine(self) -> Engine:
+        return Engine(self.project, self.recorder, parallel=2, steps=self.steps)
+
+    def all(self) -> tuple[StackId, ...]:
+        return self.project.graph.order
+
+    def ids(self, *names: str) -> tuple[StackId, ...]:
+        return tuple(stack for stack in self.all() if str(stack) in names)
+
+    def behave(self, stack: str, **how: Any) -> None:
+        (self.folder / f"{stack}.json").write_text(json.dumps(how))
+
+    def calls(self, phase: str) -> list[str]:
+        calls = self.folder / "calls"
+        lines = calls.read_text().splitlines() if calls.exists() else []
+        return [line.split()[1] for line in lines if line.split()[0] == phase]
+
+    def flat(self) -> dict[str, Any]:
+        return cast(dict[str, Any], json.loads((self.project.workspace.outputs).read_text()))
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def statuses(report: RunReport) -> dict[str, str]:
+    return {str(result.stack): str(result.status) for result in report.stacks}
+
+
+def test_a_rollout_applies_everything_in_order_and_writes_the_outputs(world: World) -> None:
+    """LAY-04, PAY-20."""
+    report = world.engine().deploy(world.all())
+    assert report.ok
+    assert set(statuses(report).values()) == {"applied"}
+    applied = world.calls("apply")
+    for stack, needs in world.project.graph.needs.items():
+        assert all(applied.index(str(need)) < applied.index(str(stack)) for need in needs)
+    assert world.flat()["edge-eu-west-1.api_url"] == "api_url of edge-eu-west-1"
+    assert report.resources == 2 * len(world.all())
+    assert {"functions", "synth", "state", "stacks", "outputs"} <= report.phases.keys()
+
+
+def test_the_same_again_changes_nothing_and_initializes_nothing(world: World) -> None:
+    world.engine().deploy(world.all())
+    report = world.engine().deploy(world.all())
+    assert set(statuses(report).values()) == {"unchanged"}
+    assert len(world.calls("init")) == len(world.all())
+
+
+def test_a_failed_stack_blocks_its_dependents_and_the_outputs_tell_what_is_there(world: World) -> None:
+    """LAY-04, PAY-20."""
+    world.behave("compute-eu-west-1", error="no capacity")
+    report = world.engine().deploy(world.all())
+    found = statuses(report)
+    assert not report.ok
+    assert {stack for stack, status in found.items() if status == "failed"} == {"compute-eu-west-1"}
+    assert {stack for stack, status in found.items() if status == "blocked"} == {
+        "edge-eu-west-1", "observability-eu-west-1",
+    }  # fmt: skip
+    assert found["observability-us-east-1"] == "applied"
+    [failed] = report.failed
+    assert failed.error == ["error: no capacity"]
+    assert not any(key.startswith("compute-eu-west-1.") for key in world.flat())
+
+
+def test_the_next_rollout_takes_up_where_a_failed_one_ended(world: World) -> None:
+    world.behave("compute-eu-west-1", error="no capacity")
+    world.engine().deploy(world.all())
+    world.behave("compute-eu-west-1")
+    report = world.engine().deploy(world.all())
+    assert report.ok
+    assert {stack for stack, status in statuses(report).items() if status == "applied"} == {
+        "compute-eu-west-1", "edge-eu-west-1", "observability-eu-west-1",
+    }  # fmt: skip
+
+
+def test_one_stack_alone_needs_its_upstream_and_is_refused_before_anything_runs(world: World) -> None:
+    """LAY-03."""
+    chosen = world.ids("compute-eu-west-1")
+    with pytest.raises(UpstreamMissingError, match="data-eu-west-1"):
+        world.engine().deploy(chosen)
+    assert not (world.folder / "calls").exists()
+    assert not world.store.buckets
+    world.engine().deploy(world.all())
+    report = world.engine().deploy(chosen)
+    assert statuses(report) == {"compute-eu-west-1": "unchanged"}
+
+
+def test_upstream_without_a_promised_output_is_refused(world: World) -> None:
+    """LAY-08."""
+    world.behave("network-eu-west-1", outputs={"vpc_id": "vpc-1"})
+    world.engine().deploy(world.ids("network-eu-west-1", "data-us-east-1", "data-eu-west-1"))
+    with pytest.raises(UpstreamMissingError, match="network-eu-west-1 is deployed without the outputs private_subnet"):
+        world.engine().deploy(world.ids("compute-eu-west-1"))
+
+
+def test_a_destroy_runs_in_reverse_and_leaves_nothing(world: World) -> None:
+    """LAY-04, PAY-16."""
+    world.engine().deploy(world.all())
+    report = world.engine().destroy(world.all())
+    assert set(statuses(report).values()) == {"destroyed"}
+    destroyed = world.calls("destroy")
+    for stack, needs in world.project.graph.needs.items():
+        assert all(destroyed.index(str(stack)) < destroyed.index(str(need)) for need in needs)
+    assert not world.store.buckets
+    assert world.flat() == {}
+
+
+def test_a_failed_destroy_keeps_what_is_below_and_the_states(world: World) -> None:
+    """LAY-05: a producer never goes before its consumer has gone."""
+    world.engine().deploy(world.all())
+    world.behave("compute-eu-west-1", error="in use")
+    report = world.engine().destroy(world.all())
+    found = statuses(report)
+    assert found["compute-eu-west-1"] == "failed"
+    assert {found[name] for name in ("network-eu-west-1", "data-eu-west-1", "data-us-east-1")} == {"blocked"}
+    assert found["network-us-east-1"] == "destroyed"
+    assert world.store.buckets
+    world.behave("compute-eu-west-1")
+    assert world.engine().destroy(world.all()).ok
+    assert not world.store.buckets
+
+
+def test_destroying_what_others_need_is_refused_before_anything_runs(world: World) -> None:
+    """LAY-05."""
+    world.engine().deploy(world.all())
+    with pytest.raises(DependentsDeployedError, match="compute-eu-west-1, edge-eu-west-1, observability-eu-west-1"):
+        world.engine().destroy(world.ids("data-eu-west-1"))
+    assert world.calls("destroy") == []
+
+
+def test_with_dependents_goes_upwards_only_and_keeps_the_states(world: World) -> None:
+    """LAY-05."""
+    world.engine().deploy(world.all())
+    report = world.engine().destroy(world.ids("compute-eu-west-1"), with_dependents=True)
+    assert set(statuses(report)) == {"compute-eu-west-1", "edge-eu-west-1", "observability-eu-west-1"}
+    assert world.store.buckets
+    assert "network-eu-west-1.vpc_id" in world.flat()
+
+
+def test_a_destroy_that_is_not_confirmed_destroys_nothing(world: World) -> None:
+    world.engine().deploy(world.all())
+
+    def refuse(doomed: Sequence[StackId]) -> None:
+        raise TripointError(f"no: {len(doomed)}")
+
+    with pytest.raises(TripointError, match="no: 10"):
+        world.engine().destroy(world.all(), confirm=refuse)
+    assert world.calls("destroy") == []
+
+
+def test_a_diff_plans_what_it_can_and_says_what_the_rest_waits_for(world: World) -> None:
+    world.engine().deploy(world.ids("data-us-east-1"))
+    report = world.engine().diff(world.ids("data-us-east-1", "data-eu-west-1", "compute-eu-west-1"))
+    assert statuses(report) == {
+        "data-us-east-1": "unchanged", "data-eu-west-1": "planned", "compute-eu-west-1": "waiting",
+    }  # fmt: skip
+    assert report.stacks[1].changes.add == 2
+    assert report.stacks[2].note == "needs network-eu-west-1, data-eu-west-1 first"
+    assert world.calls("apply") == ["data-us-east-1"]
+    assert report.ok
+
+
+def test_a_held_lock_is_reported_with_its_holder_and_the_remedy(world: World) -> None:
+    """LAY-06."""
+    world.behave("network-us-east-1", error="Error acquiring the state lock")
+    report = world.engine().deploy(world.ids("network-us-east-1"))
+    assert report.failed[0].error == [
+        "network-us-east-1: state is locked by ann@host since 2025-01-02T03:04:05 (apply, lock id id-1)",
+        "if that run is dead, release it with: tripoint unlock network-us-east-1 --id id-1",
+    ]
+
+
+def test_an_interrupt_lets_what_runs_finish_and_starts_nothing_more(world: World) -> None:
+    world.behave("data-us-east-1", wait=True)
+
+    def interrupt() -> None:
+        deadline = time.monotonic() + 20
+        while not (world.folder / "waiting").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    report = world.engine().deploy(world.all())
+    thread.join()
+    found = statuses(report)
+    assert report.interrupted
+    assert not report.ok
+    assert found["data-us-east-1"] == "applied"
+    assert found["data-eu-west-1"] == "skipped"
+    assert any(said.startswith("interrupted: ") for said in world.recorder.said)
+    assert "data-us-east-1.key_arn" in world.flat()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_progress_names_each_phase_of_a_stack(world: World) -> None:
+    world.engine().deploy(world.ids("network-us-east-1"))
+    assert [state for _, state in world.recorder.states] == ["running", "init", "apply", "applied"]
