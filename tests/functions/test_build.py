@@ -65,6 +65,12 @@ def test_the_same_input_gives_the_same_bytes_wherever_and_whenever(
         }
 
 
+def test_the_order_in_which_a_file_system_lists_does_not_matter() -> None:
+    files = build.function_files(FUNCTIONS[0])
+    backwards = dict(reversed(files.items()))
+    assert build._zipped(files) == build._zipped(backwards)
+
+
 def test_a_zip_with_equal_bytes_is_left_untouched(built: dict[str, BuiltFunction], out: Path) -> None:
     path = built["validate"].path
     before = path.stat()

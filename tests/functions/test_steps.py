@@ -5,6 +5,11 @@ from __future__ import annotations
 import importlib
 import io
 import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -116,3 +121,31 @@ def test_only_a_sampled_invocation_pays_for_tracing(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1")
     invoke("validate", a_payment().to_document())
     assert len(traced) == 1
+
+
+def test_a_sampled_invocation_sends_its_trace_without_the_payment() -> None:
+    """PAY-04, PAY-22: in a process of its own, because tracing patches the AWS client for good."""
+    root = Path(telemetry.__file__).parents[2]
+    code = (
+        "import json, sys\n"
+        "from functions.validate.handler import handler\n"
+        "from tests.functions.fakes import Context\n"
+        "handler(json.loads(sys.argv[1]), Context())\n"
+        "import botocore.client\n"
+        "assert hasattr(botocore.client.BaseClient._make_api_call, '__wrapped__')\n"
+    )
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as daemon:
+        daemon.bind(("127.0.0.1", 0))
+        daemon.settimeout(5)
+        environment = {
+            **os.environ,
+            "LAMBDA_TASK_ROOT": str(root),
+            "AWS_XRAY_DAEMON_ADDRESS": f"127.0.0.1:{daemon.getsockname()[1]}",
+            "_X_AMZN_TRACE_ID": "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1",
+        }
+        command = [sys.executable, "-c", code, json.dumps(a_payment().to_document())]
+        result = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stderr
+        segment = daemon.recv(65536).decode()
+    assert "1-5759e988-bd862e3fe1be46a994272793" in segment
+    assert "tok_visa" not in segment

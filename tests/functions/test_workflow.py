@@ -248,6 +248,17 @@ def test_a_settlement_whose_answer_is_lost_stays_settled() -> None:
     assert platform.account.refunded == 0
 
 
+def test_undoing_is_marked_once_and_keeps_its_first_reason() -> None:
+    """PAY-04: the compensation that is tried again does not write its mark again."""
+    platform = executed("tok_void_fail_once")
+    marks = [one for one in platform.store.history if one.compensating and not one.status.is_final]
+    assert [one.compensating for one in marks] == ["capture_declined"]
+    twin = Platform(a_payment(status=Status.AUTHORIZED, compensating="first"))
+    with suppress(ProcessorUnavailableError):
+        twin.invoke("compensate", {**a_payment().to_document(), "error": {"Error": "SecondError"}})
+    assert twin.final.reason == "first"
+
+
 def test_a_failure_that_may_hold_money_is_undone_and_not_just_recorded() -> None:
     """PAY-04: a restarted execution that fails early, of a payment that an earlier one authorized."""
     platform = Platform(a_payment(), stubborn=[Stubborn("lambda.validate", False, NamedError("Lambda.Unknown"))])
