@@ -4,14 +4,46 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
+
+_POLL_S = 0.05
 
 
 class InterruptedRunError(Exception):
     """The run was interrupted before this process could start."""
+
+
+class Child:
+    """One running process and what it says."""
+
+    def __init__(self, process: subprocess.Popen[bytes], output: IO[str]) -> None:
+        self._process = process
+        self._output = output
+
+    def lines(self) -> Iterator[str]:
+        """Every line of output as it comes, until the process has ended."""
+        rest = ""
+        while True:
+            ended = self._process.poll() is not None
+            text = self._output.read()
+            *lines, rest = (rest + text).split("\n")
+            yield from lines
+            if ended:
+                break
+            if not text:
+                time.sleep(_POLL_S)
+        if rest:
+            yield rest
+
+    def wait(self) -> int:
+        """The exit code."""
+        return self._process.wait()
 
 
 class Children:
@@ -23,7 +55,7 @@ class Children:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._running: set[subprocess.Popen[str]] = set()
+        self._running: set[subprocess.Popen[bytes]] = set()
         self._interrupted = False
 
     @property
@@ -31,32 +63,19 @@ class Children:
         return self._interrupted
 
     @contextmanager
-    def process(
-        self, command: Sequence[str], *, cwd: Path, env: Mapping[str, str]
-    ) -> Iterator[subprocess.Popen[str]]:
-        """A running process whose output, both streams, is read from its ``stdout``."""
-        with self._lock:
-            if self._interrupted:
-                raise InterruptedRunError
-            child = subprocess.Popen(
-                command,
-                cwd=cwd,
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                encoding="utf-8",
-                errors="replace",
-                process_group=0,
-            )
-            self._running.add(child)
-        try:
-            with child:
-                yield child
-        finally:
-            with self._lock:
-                self._running.discard(child)
+    def process(self, command: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> Iterator[Child]:
+        """A running process. Its output, both streams together, goes through a file, not a pipe: when the engine is
+        killed, a Terraform that wrote into a pipe would die of it, half done and with its lock held."""
+        with tempfile.TemporaryDirectory(prefix="tripoint-") as folder:
+            output = Path(folder) / "output"
+            with output.open("ab") as writer, output.open(encoding="utf-8", errors="replace", newline="\n") as reader:
+                process = self._start(command, cwd, env, writer)
+                try:
+                    with process:
+                        yield Child(process, reader)
+                finally:
+                    with self._lock:
+                        self._running.discard(process)
 
     def interrupt(self) -> int:
         """Ask every running process to finish what it does, and start no more. Only the first call does anything.
@@ -67,8 +86,26 @@ class Children:
             if self._interrupted:
                 return 0
             self._interrupted = True
-            asked = [child for child in self._running if child.poll() is None]
-            for child in asked:
+            asked = [process for process in self._running if process.poll() is None]
+            for process in asked:
                 with suppress(ProcessLookupError):
-                    child.send_signal(signal.SIGINT)
+                    process.send_signal(signal.SIGINT)
             return len(asked)
+
+    def _start(
+        self, command: Sequence[str], cwd: Path, env: Mapping[str, str], output: IO[bytes]
+    ) -> subprocess.Popen[bytes]:
+        with self._lock:
+            if self._interrupted:
+                raise InterruptedRunError
+            process = subprocess.Popen(
+                command,
+                cwd=cwd,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                process_group=0,
+            )
+            self._running.add(process)
+            return process

@@ -73,7 +73,7 @@ def rollout(
     """Build, synthesize and deploy all stacks in the order of the graph."""
     project = Project.open(config)
     engine = _engine(project, parallel)
-    report = engine.deploy(project.graph.order)
+    report = engine.deploy(project.graph.order, command="rollout")
     if smoke and report.ok:
         _smoke(project, report)
     _finish(project, report, _what_next(project) if report.ok else [])
@@ -115,6 +115,7 @@ def diff(
 def destroy(
     layer: LayerArgument = None,
     region: RegionOption = None,
+    *,
     with_dependents: Annotated[
         bool, typer.Option("--with-dependents", help="Destroy deployed stacks that depend on these too.")
     ] = False,
@@ -265,6 +266,7 @@ def show_version() -> None:
 
 @app.command()
 def pay(
+    *,
     region: Annotated[str, typer.Option("--region", help="Whose API to send the payment to.")],
     amount: Annotated[int, typer.Option("--amount", min=1, help="In the currency's minor unit.")] = 1299,
     currency: Annotated[str, typer.Option("--currency", help="ISO 4217.")] = "EUR",

@@ -60,6 +60,7 @@ class Engine:
         self._steps = steps or Steps()
         self._children = Children()
         self._interrupts = Interrupts()
+        self._interrupts_told = 0
         self._lines: dict[StackId, Line] = {}
         self._results: dict[StackId, StackResult] = {}
         self._plugins: Plugins | None = None
@@ -67,7 +68,7 @@ class Engine:
 
     # -- what commands ask for --------------------------------------------------------------------
 
-    def deploy(self, stacks: Sequence[StackId]) -> RunReport:
+    def deploy(self, stacks: Sequence[StackId], *, command: str = "deploy") -> RunReport:
         """Bring these stacks to what is configured.
 
         Raises
@@ -75,7 +76,7 @@ class Engine:
         UpstreamMissingError
             When a stack's producers are neither deployed nor among them.
         """
-        with self._run("deploy") as report:
+        with self._run(command) as report:
             self._reach(report)
             with self._phase(report, "state"):
                 deployed = self._project.deployed()
@@ -143,7 +144,7 @@ class Engine:
             graph = self._project.graph
             possible = [stack for stack in stacks if all(need in deployed for need in graph.needs[stack])]
             self._prepare(report, possible, make_buckets=self._project.environment.is_sandbox)
-            independent = Graph({stack: () for stack in possible})
+            independent = Graph(dict.fromkeys(possible, ()))
             self._execute(report, independent, lambda stack: self._plan_one(stack, details=details))
             for stack in stacks:
                 if stack not in possible:
@@ -293,7 +294,8 @@ class Engine:
         return error.lines or [str(error)]
 
     def _terraform(self, stack: StackId) -> StackTerraform:
-        assert self._tool is not None and self._plugins is not None
+        assert self._tool is not None
+        assert self._plugins is not None
         workspace, target = self._project.workspace, self._project.target
         return StackTerraform(
             tool=self._tool,
@@ -339,9 +341,13 @@ class Engine:
         return listen
 
     def _stopping(self) -> bool:
-        if self._interrupts.count and not self._children.interrupted:
-            running = self._children.interrupt()
-            self._progress.say(f"interrupted: {running} running Terraform finish what they do, nothing new starts")
+        if self._interrupts.count > self._interrupts_told:
+            self._interrupts_told = self._interrupts.count
+            if not self._children.interrupted:
+                running = self._children.interrupt()
+                self._progress.say(f"interrupted: {running} running Terraform finish what they do, nothing new starts")
+            else:
+                self._progress.say("still waiting for Terraform to finish; killing it would leave locks behind")
         return self._children.interrupted
 
     def _result(self, stack: StackId) -> StackResult:

@@ -1,4 +1,4 @@
-"""Ctrl-C and termination while stacks run: finish what runs, start nothing more."""
+"""Ctrl-C, termination and a closed terminal while stacks run: finish what runs, start nothing more."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
@@ -19,7 +19,7 @@ class Interrupts:
 
     @contextmanager
     def caught(self) -> Iterator[None]:
-        """Count SIGINT and SIGTERM instead of dying of them. Only the main thread gets signals; elsewhere nothing."""
+        """Count these signals instead of dying of them. Only the main thread gets signals; elsewhere nothing."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return

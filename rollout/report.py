@@ -4,7 +4,7 @@ The report is one JSON object (``reports/<time>-<command>.json`` in the workspac
 memory in MB)::
 
     schema             1
-    command            "deploy" | "destroy" | "diff"
+    command            "rollout" | "deploy" | "destroy" | "diff"
     started_at         ISO 8601
     environment        the environment's name
     suffix             its suffix
@@ -51,7 +51,6 @@ from rollout.progress import STYLES
 from rollout.schedule import Status
 from rollout.terraform import Changes
 from shared.contracts import StackId
-
 
 # How much of a stack's error is printed; the log has all of it.
 SHOWN_LINES = 20

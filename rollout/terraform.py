@@ -282,8 +282,7 @@ class StackTerraform:
             begin = time.monotonic()
             log.write(f"=== {_now()} {' '.join(arguments)}\n")
             with self._children.process(command, cwd=self._directory, env=self._environment) as child:
-                assert child.stdout is not None
-                for line in child.stdout:
+                for line in child.lines():
                     log.write(transcript.read(line) + "\n")
                     log.flush()
                     said(transcript)

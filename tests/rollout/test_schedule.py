@@ -19,8 +19,10 @@ from tests.rollout.support import graph_from, stack
 def graphs(draw: st.DrawFn) -> Graph:
     """Any acyclic graph of up to nine stacks: each needs some of those before it."""
     names = [f"s{number}" for number in range(draw(st.integers(1, 9)))]
-    needs = {name: draw(st.lists(st.sampled_from(names[:at]), unique=True)) if at else [] for at, name in enumerate(names)}
-    return graph_from(needs)
+    before = {name: names[:at] for at, name in enumerate(names)}
+    return graph_from(
+        {name: draw(st.lists(st.sampled_from(below), unique=True)) if below else [] for name, below in before.items()}
+    )
 
 
 @st.composite

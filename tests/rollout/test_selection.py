@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from rollout.selection import DependentsDeployedError, UpstreamMissingError, check_upstream, restrict, select, to_destroy
+from rollout.selection import (
+    DependentsDeployedError,
+    UpstreamMissingError,
+    check_upstream,
+    restrict,
+    select,
+    to_destroy,
+)
 from shared.contracts import StackId, build_graph
 from shared.errors import UsageError
 from stacks.catalogue import STACKS, spec_of
@@ -40,7 +47,9 @@ def test_an_unknown_layer_is_named_with_what_is_allowed() -> None:
 
 
 def test_an_unknown_region_is_named_with_what_is_allowed() -> None:
-    with pytest.raises(UsageError, match=r"^region 'mars-1' is not in this environment; allowed: us-east-1, eu-west-1$"):
+    with pytest.raises(
+        UsageError, match=r"^region 'mars-1' is not in this environment; allowed: us-east-1, eu-west-1$"
+    ):
         select(GRAPH, STACKS, None, "mars-1")
 
 

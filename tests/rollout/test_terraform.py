@@ -32,7 +32,8 @@ phase = sys.argv[1]
 with open(here / "calls", "a") as calls:
     print(json.dumps([sys.argv[1:], os.environ.get("TF_DATA_DIR"), os.environ.get("AWS_PROFILE")]), file=calls)
 if phase == "init":
-    pathlib.Path(".terraform.lock.hcl").write_text('provider "x" {\\n  version = "1"\\n  hashes = [\\n    "h1:a",\\n  ]\\n}\\n')
+    lock = 'provider "x" {\\n  version = "1"\\n  hashes = [\\n    "h1:a",\\n  ]\\n}\\n'
+    pathlib.Path(".terraform.lock.hcl").write_text(lock)
 script = here / f"{phase}.json"
 plan = json.loads(script.read_text()) if script.exists() else {}
 if plan.get("wait"):
