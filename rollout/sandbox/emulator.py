@@ -40,3 +40,16 @@ def wrap(owner: Any, name: str, around: Callable[..., Any]) -> None:
             for action, function in list(table.items()):
                 if function is original:
                     table[action] = wrapped
+
+
+def deliver(arn: str, body: str) -> bool:
+    """Send a message to a queue or topic of any region, as a service does; False if there is none."""
+    spec = module("core.arn").parse_arn(arn)
+    with module("core.responses").request_scope(spec.account_id, spec.region):
+        if spec.service == "sqs" and module("services.sqs")._queue_by_arn(arn):
+            module("services.eventbridge")._dispatch_to_sqs(spec, body)
+            return True
+        if spec.service == "sns" and arn in module("services.sns")._topics:
+            module("services.sns").publish_internal(arn, body, "")
+            return True
+    return False

@@ -14,6 +14,7 @@ from rollout.sandbox.extensions import (
     apigateway_settings,
     cloudwatch_alarms,
     dynamodb_replicas,
+    eventbridge_targets,
     flow_logs,
     kms_managed_keys,
     lambda_runtime,
@@ -21,6 +22,7 @@ from rollout.sandbox.extensions import (
     route53_changes,
     security_group_rules,
     stored_settings,
+    stream_mappings,
     vpc_endpoints,
 )
 
@@ -36,6 +38,8 @@ ADDITIONS: tuple[ModuleType, ...] = (
     security_group_rules,
     apigateway_settings,
     route53_changes,
+    stream_mappings,
+    eventbridge_targets,
 )
 
 

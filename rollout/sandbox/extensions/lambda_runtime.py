@@ -82,7 +82,7 @@ def worker_script(script: str) -> str:
         "    _hidden = os.environ.pop('TRIPOINT_PROJECT_ROOT', None)\n"
         "    _packages = os.environ.pop('TRIPOINT_RUNTIME_PACKAGES', None)\n"
         "    if _packages:\n"
-        "        sys.path[:] = [p for p in sys.path if p != _hidden"
+        "        sys.path[:] = [p for p in sys.path if os.path.realpath(p) != _hidden"
         " and 'site-packages' not in p and 'dist-packages' not in p]\n"
         "        sys.path.append(_packages)\n"
         "        sys.meta_path[:] = [f for f in sys.meta_path if 'editable' not in repr(f)]\n",
