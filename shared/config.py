@@ -25,6 +25,7 @@ from pydantic import (
     model_validator,
 )
 
+from functions.catalogue import FUNCTIONS
 from shared.errors import UsageError
 
 REGIONAL_SECTIONS = ("network", "functions", "workflow", "api", "alarms", "logs")
@@ -70,6 +71,8 @@ def _block_of_16(value: str) -> str:
 Text = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_one_line)]
 HttpsUrl = Annotated[str, Field(pattern=r"^https://[^\s\"'$]+$", max_length=256)]
 Cidr = Annotated[str, AfterValidator(_block_of_16)]
+# Lambda raises an account's concurrency to tens of thousands (Lambda developer guide, "Lambda quotas").
+Concurrency = Annotated[int, Field(ge=1, le=100_000)]
 LogRetention = Literal[
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
 ]
@@ -129,7 +132,7 @@ class ProcessorSettings(Section):
     kind: Literal["simulator", "http"] = "simulator"
     url: HttpsUrl | None = None
     secret_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9/_+=.@-]{1,200}$")] | None = None
-    timeout_ms: Annotated[int, Field(ge=100, le=60_000)] = 5_000
+    timeout_ms: Annotated[int, Field(ge=100, le=5_000)] = 5_000
 
     @model_validator(mode="after")
     def _http_needs_address_and_key(self) -> ProcessorSettings:
@@ -153,8 +156,24 @@ class FunctionSettings(Section):
     runtime: Literal["python3.11", "python3.12", "python3.13"] = "python3.12"
     memory_mb: Annotated[int, Field(ge=128, le=10_240)] = 3_072
     timeout_s: Annotated[int, Field(ge=1, le=900)] = 900
-    reserved_concurrency: Annotated[int, Field(ge=1, le=10_000)] = 2
+    reserved_concurrency: Concurrency = 2
+    # What single functions reserve instead, by their names in functions/catalogue.py. Production takes the numbers
+    # from the capacity model (PAY-21).
+    reserved_concurrency_by_function: dict[str, Concurrency] = {}
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @field_validator("reserved_concurrency_by_function")
+    @classmethod
+    def _functions_exist(cls, reserved: dict[str, int]) -> dict[str, int]:
+        names = [spec.name for spec in FUNCTIONS]
+        for name, concurrency in reserved.items():
+            if name not in names:
+                raise ValueError(f"{name} = {concurrency} is of no function; allowed: {', '.join(sorted(names))}")
+        return reserved
+
+    def concurrency_of(self, function: str) -> int:
+        """The concurrency that a function reserves."""
+        return self.reserved_concurrency_by_function.get(function, self.reserved_concurrency)
 
 
 class WorkflowSettings(Section):
@@ -164,10 +183,13 @@ class WorkflowSettings(Section):
 
 
 class ApiSettings(Section):
-    """Throttling of the REST API, in requests per second and requests at once."""
+    """Throttling of the REST API, in requests per second and requests at once.
 
-    rate_limit: Annotated[int, Field(ge=1, le=10_000)] = 100
-    burst_limit: Annotated[int, Field(ge=1, le=5_000)] = 200
+    An account may do 10,000 per second and 5,000 at once unless AWS has raised that (docs/capacity.md).
+    """
+
+    rate_limit: Annotated[int, Field(ge=1, le=100_000)] = 100
+    burst_limit: Annotated[int, Field(ge=1, le=100_000)] = 200
 
 
 class AlarmSettings(Section):

@@ -80,7 +80,7 @@ class PaymentFunction(Construct):
             source_code_hash=base64.b64encode(hashlib.sha256(zip.read_bytes()).digest()).decode(),
             memory_size=settings.memory_mb,
             timeout=settings.timeout_s,
-            reserved_concurrent_executions=settings.reserved_concurrency,
+            reserved_concurrent_executions=settings.concurrency_of(name),
             kms_key_arn=key_arn,
             environment=LambdaFunctionEnvironment(variables=dict(environment)),
             vpc_config=LambdaFunctionVpcConfig(

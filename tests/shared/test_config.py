@@ -49,6 +49,18 @@ def test_every_shipped_configuration_is_accepted(path: Path) -> None:
         ({"functions/memory_mb": "3072"}, "functions.memory_mb", "'3072'", "integer"),
         ({"functions/timeout_s": 901}, "functions.timeout_s", "901", "900"),
         ({"functions/reserved_concurrency": 0}, "functions.reserved_concurrency", "0", "greater than or equal to 1"),
+        (
+            {"functions/reserved_concurrency_by_function": {"paymentsapi": 9}},
+            "functions.reserved_concurrency_by_function",
+            "paymentsapi = 9",
+            "allowed: authorize, capture",
+        ),
+        (
+            {"functions/reserved_concurrency_by_function": {"capture": 0}},
+            "functions.reserved_concurrency_by_function.capture",
+            "0",
+            "greater than or equal to 1",
+        ),
         ({"regions/us-east-1/cidr": "10.10.0.0/20"}, "regions.us-east-1.cidr", "'10.10.0.0/20'", "exactly /16"),
         ({"regions/us-east-1/cidr": "10.10.1.0/16"}, "regions.us-east-1.cidr", "'10.10.1.0/16'", "/16"),
         ({"regions/us-east-1/cidr": "8.8.0.0/16"}, "regions.us-east-1.cidr", "'8.8.0.0/16'", "private"),
@@ -88,6 +100,18 @@ def test_regional_override_changes_one_key_of_one_region() -> None:
     assert environment.regions["eu-west-1"].functions.reserved_concurrency == 1
     assert environment.regions["eu-west-1"].functions.memory_mb == 512
     assert environment.regions["us-east-1"].functions.reserved_concurrency == 4
+
+
+def test_single_functions_reserve_their_own_concurrency_in_one_region() -> None:
+    """PAY-03, PAY-21: from the capacity model, per region and function; the rest reserve the common number."""
+    raw = copy.deepcopy(SANDBOX)
+    raw["functions"] = {"reserved_concurrency": 4, "reserved_concurrency_by_function": {"capture": 30}}
+    raw["regions"]["eu-west-1"]["functions"] = {"reserved_concurrency_by_function": {"authorize": 50}}
+    environment = parse(raw, source="test.toml")
+    in_ireland = environment.regions["eu-west-1"].functions
+    in_virginia = environment.regions["us-east-1"].functions
+    assert [in_ireland.concurrency_of(name) for name in ("authorize", "capture", "validate")] == [50, 30, 4]
+    assert [in_virginia.concurrency_of(name) for name in ("authorize", "capture", "validate")] == [4, 30, 4]
 
 
 def test_defaults_of_functions_are_those_required() -> None:
