@@ -94,4 +94,4 @@ def test_a_function_that_fails_is_retried_and_its_event_kept(aws: Clients) -> No
     route(aws, "failing", HOME, "to-function", arn)
     publish(aws, "failing")
     (body,) = aws.receive(url)
-    assert json.loads(body)["requestPayload"]["source"] == SOURCE
+    assert json.loads(body)["source"] == SOURCE

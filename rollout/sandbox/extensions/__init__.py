@@ -21,6 +21,7 @@ from rollout.sandbox.extensions import (
     log_metrics,
     route53_changes,
     security_group_rules,
+    stepfunctions_runs,
     stored_settings,
     stream_mappings,
     vpc_endpoints,
@@ -40,6 +41,7 @@ ADDITIONS: tuple[ModuleType, ...] = (
     route53_changes,
     stream_mappings,
     eventbridge_targets,
+    stepfunctions_runs,
 )
 
 

@@ -1,14 +1,14 @@
 """API Gateway REST APIs read back what was set, and custom domain names can be updated.
 
-Upstream: a MOCK integration gets an HTTP method, an empty API key value is refused instead of generated, a
-mapping on the empty base path can't be read, `mutualTlsAuthentication` is an empty object, UpdateDomainName
-and UpdateBasePathMapping don't exist.
+Upstream: a MOCK integration gets an HTTP method, an empty API key value is refused instead of
+generated, a mapping on the empty base path can't be read, `mutualTlsAuthentication` is an empty
+object, UpdateDomainName and UpdateBasePathMapping don't exist.
 
-AWS: PutIntegration, CreateApiKey, BasePathMapping ("(none)" if no base path), DomainName, UpdateDomainName
-and UpdateBasePathMapping in the API Gateway API reference.
+AWS: PutIntegration, CreateApiKey, BasePathMapping ("(none)" if no base path), DomainName,
+UpdateDomainName and UpdateBasePathMapping in the API Gateway API reference.
 
-Patched: `_put_integration`, `_create_api_key`, `_create_base_path_mapping`, `_get_base_path_mapping`,
-`_delete_base_path_mapping`, `_create_domain_name`, `handle_request`.
+Patched: `_put_integration`, `_create_api_key`, `_create_base_path_mapping`,
+`_get_base_path_mapping`, `_delete_base_path_mapping`, `_create_domain_name`, `handle_request`.
 """
 
 from __future__ import annotations

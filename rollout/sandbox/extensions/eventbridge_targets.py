@@ -1,19 +1,22 @@
-"""EventBridge delivers to the buses of other regions, retries functions, and keeps what it can't deliver.
+"""EventBridge delivers to the buses of other regions, retries functions, and keeps what it can't
+deliver.
 
-Upstream: an event for another region's bus is dropped; in the same region, forwarding rewrites the event's
-`region`, and a chain of buses forwards without end; a function is invoked once, without retries or its
-dead-letter queue; a target's `DeadLetterConfig` is ignored; there are no AWS/Events metrics.
+Upstream: an event for another region's bus is dropped; in the same region, forwarding rewrites the
+event's `region`, and a chain of buses forwards without end; a function is invoked once, without
+retries or its dead-letter queue; a target's `DeadLetterConfig` is ignored; there are no AWS/Events
+metrics.
 
-AWS: events go from the rule's bus to another region's bus ("Sending and receiving events between AWS Regions
-in Amazon EventBridge"); `region` is where the event originated ("AWS service event metadata"), so it stays;
-"EventBridge can't route events received from a sender event bus to a third event bus" ("Sending events between
-event buses in the same account and Region"); functions are invoked asynchronously; undeliverable events go to
-the target's queue with the reason in the message attributes ("Using dead-letter queues to process undelivered
-events"). Queues, topics and functions of other regions are no targets.
+AWS: events go from the rule's bus to another region's bus ("Sending and receiving events between
+AWS Regions in Amazon EventBridge"); `region` is where the event originated ("AWS service event
+metadata"), so it stays; "EventBridge can't route events received from a sender event bus to a
+third event bus" ("Sending events between event buses in the same account and Region"); functions
+are invoked asynchronously; undeliverable events go to the target's queue with the reason in the
+message attributes ("Using dead-letter queues to process undelivered events"). Queues, topics and
+functions of other regions are no targets.
 
-Patched: `_dispatch_to_event_bus`, `_dispatch_to_lambda`, `_invoke_target`. Neither the bus's resource policy nor
-the role of the target is evaluated. ERROR_CODE is this sandbox's, not AWS's. Retries towards a missing target
-don't happen.
+Patched: `_dispatch_to_event_bus`, `_dispatch_to_lambda`, `_invoke_target`. Neither the bus's
+resource policy nor the role of the target is evaluated. ERROR_CODE is this sandbox's, not AWS's.
+Retries towards a missing target don't happen.
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
 """Flow logs keep their role, aggregation interval, format, destination options and tags.
 
-Upstream: only resource, traffic type and destination are stored, so every plan replaces the flow log.
+Upstream: only resource, traffic type and destination are stored, so every plan replaces the flow
+log.
 
-AWS: CreateFlowLogs and FlowLog in the EC2 API reference; the aggregation interval is 600 s and the format
-the default one unless the request says otherwise, the tag specification's type is `vpc-flow-log`.
+AWS: CreateFlowLogs and FlowLog in the EC2 API reference; the aggregation interval is 600 s and the
+format the default one unless the request says otherwise, the tag specification's type is
+`vpc-flow-log`.
 
 Patched: `_create_flow_logs`, `_describe_flow_logs`. No traffic is recorded.
 """

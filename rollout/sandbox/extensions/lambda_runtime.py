@@ -3,15 +3,16 @@
 Upstream: every exception of a handler is reported as `Runtime.HandlerError` and ends the worker
 process; a function sees all packages of the emulator's own environment; the log of an invocation
 is what arrives within 50 ms; AWS/Lambda metrics exist only for calls of the Invoke API, and count
-throttles as invocations; a throttled asynchronous event is given up after two retries; Step
-Functions reports a throttled function as `Lambda.Unknown`.
+throttles as invocations; a throttled asynchronous event is given up after two retries, and a
+dead-letter queue gets the record that is meant for destinations; Step Functions reports a
+throttled function as `Lambda.Unknown`.
 
 AWS: `errorType` is the exception's class name, and the execution environment lives on ("Lambda
 function errors in Python"); the managed runtime carries boto3 and what it needs, nothing else
 ("Building Lambda functions with Python"); metrics count every invocation from every source, and
 throttled requests count as neither Invocations nor Errors ("Types of metrics for Lambda
-functions"); throttled asynchronous events return to the queue for up to six hours ("How Lambda
-handles errors and retries with asynchronous invocation"); a throttled task fails with
+functions"); throttled asynchronous events return to the queue for up to six hours and a dead-letter queue gets the event itself ("How
+Lambda handles errors and retries with asynchronous invocation"); a throttled task fails with
 `Lambda.TooManyRequestsException` ("Handling errors in Step Functions workflows").
 
 Patched: the worker's script, `Worker.invoke` and its log drain, `_execute_function_warm`,
@@ -31,7 +32,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from rollout.sandbox.emulator import module, replaced
+from rollout.sandbox.emulator import deliver, module, replaced, wrap
 
 # What the managed Python runtime has besides the standard library.
 _RUNTIME_PACKAGES = (
@@ -268,7 +269,19 @@ def _requeue_throttled_events(functions: Any) -> None:
         finally:
             _asynchronous.reset(token)
 
+    def route_failure(original: Any, target: str, name: str, event: Any, result: Any) -> None:
+        function = functions._functions.get(name) or {}
+        configs = function.get("event_invoke_configs") or {}
+        invoke_config = function.get("event_invoke_config") or configs.get("$LATEST") or {}
+        destination = ((invoke_config.get("DestinationConfig") or {}).get("OnFailure") or {}).get("Destination")
+        queue = ((function.get("config") or {}).get("DeadLetterConfig") or {}).get("TargetArn")
+        if queue:
+            deliver(queue, json.dumps(event))
+        if destination or not queue:
+            original(target, name, event, result)
+
     functions.invoke_async_with_retry = invoke_with_patience
+    wrap(functions, "_route_async_failure", route_failure)
 
 
 def _name_the_throttle(workflows: Any) -> None:

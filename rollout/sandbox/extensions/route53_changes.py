@@ -1,11 +1,12 @@
 """A Route 53 change is in sync as soon as it is answered, and a zone says that it isn't signed.
 
-Upstream: the first GetChange always answers PENDING, which costs Terraform's provider another poll interval
-of 15 s for every zone and record; GetDNSSEC doesn't exist, so a zone with `force_destroy` can't be destroyed.
+Upstream: the first GetChange always answers PENDING, which costs Terraform's provider another poll
+interval of 15 s for every zone and record; GetDNSSEC doesn't exist, so a zone with `force_destroy`
+can't be destroyed.
 
-AWS: INSYNC means that "the changes have propagated to all Route 53 DNS servers" (API reference, GetChange).
-Here there are no servers that could lag behind. A zone without DNSSEC signing has `ServeSignature`
-NOT_SIGNING (API reference, GetDNSSEC).
+AWS: INSYNC means that "the changes have propagated to all Route 53 DNS servers" (API reference,
+GetChange). Here there are no servers that could lag behind. A zone without DNSSEC signing has
+`ServeSignature` NOT_SIGNING (API reference, GetDNSSEC).
 
 Patched: `_get_change`, `handle_request`.
 """

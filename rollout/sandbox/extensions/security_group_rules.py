@@ -1,9 +1,10 @@
 """Security group rules on a prefix list say which prefix list.
 
-Upstream: neither the request's prefix list is read nor is one described, so Terraform plans to replace the
-rule (and its provider then fails).
+Upstream: neither the request's prefix list is read nor is one described, so Terraform plans to
+replace the rule (and its provider then fails).
 
-AWS: `PrefixListIds` of IpPermission and `prefixListId` of SecurityGroupRule in the EC2 API reference.
+AWS: `PrefixListIds` of IpPermission and `prefixListId` of SecurityGroupRule in the EC2 API
+reference.
 
 Patched: `_parse_ip_permissions`, `_sg_rule_xml`.
 """

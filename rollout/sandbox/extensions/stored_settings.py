@@ -1,11 +1,11 @@
 """Settings that upstream accepts and forgets are stored and read back.
 
-Upstream: Step Functions forgets `tracingConfiguration`, event source mappings forget their key, metrics and
-poller settings, a Route 53 health check loses its regions and children, an event bus loses a policy that is
-given as a document.
+Upstream: Step Functions forgets `tracingConfiguration`, event source mappings forget their key,
+metrics and poller settings, a Route 53 health check loses its regions and children, an event bus
+loses a policy that is given as a document.
 
-AWS: CreateStateMachine (Step Functions), CreateEventSourceMapping (Lambda), HealthCheckConfig (Route 53) and
-PutPermission (EventBridge) in the services' API references.
+AWS: CreateStateMachine (Step Functions), CreateEventSourceMapping (Lambda), HealthCheckConfig
+(Route 53) and PutPermission (EventBridge) in the services' API references.
 
 Patched: `_create_state_machine`, `_update_state_machine`, `_create_esm`, `_update_esm`,
 `_parse_health_check_config`, `_put_permission`.

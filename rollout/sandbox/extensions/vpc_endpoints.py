@@ -1,14 +1,14 @@
 """VPC endpoints keep their security groups, private DNS, policy and DNS names.
 
-Upstream: of an endpoint only its service, routes and subnets are stored, so `security_group_ids` and
-`private_dns_enabled` of an interface endpoint differ in every plan.
+Upstream: of an endpoint only its service, routes and subnets are stored, so `security_group_ids`
+and `private_dns_enabled` of an interface endpoint differ in every plan.
 
-AWS: CreateVpcEndpoint, ModifyVpcEndpoint and VpcEndpoint in the EC2 API reference; without a policy the
-default one grants full access, without security groups the VPC's default group is used.
+AWS: CreateVpcEndpoint, ModifyVpcEndpoint and VpcEndpoint in the EC2 API reference; without a
+policy the default one grants full access, without security groups the VPC's default group is used.
 
-Patched: `_create_vpc_endpoint`, `_modify_vpc_endpoint`, `_delete_vpc_endpoints`, `_vpce_fields_xml`, and
-`_describe_network_interfaces`, which gets filters. An interface endpoint has a network interface in each of
-its subnets; nothing is routed through it.
+Patched: `_create_vpc_endpoint`, `_modify_vpc_endpoint`, `_delete_vpc_endpoints`,
+`_vpce_fields_xml`, and `_describe_network_interfaces`, which gets filters. An interface endpoint
+has a network interface in each of its subnets; nothing is routed through it.
 """
 
 from __future__ import annotations
