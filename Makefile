@@ -24,7 +24,8 @@ test: setup ## Lint, types and every test, the integration tests against a sandb
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/pytest
+	@# The integration tests' deployment mostly waits; the other workers test everything else meanwhile.
+	@$(BIN)/pytest -n 3 --dist loadgroup
 
 lint: setup ## Ruff: rules and format
 	@$(BIN)/ruff check .

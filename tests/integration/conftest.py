@@ -1,0 +1,149 @@
+"""One deployment of the whole platform for the session, in a sandbox of its own, by the command that users run."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import httpx
+import pytest
+from botocore.config import Config
+
+from shared.config import Environment, load
+
+SUFFIX = "itest"
+ORDER = {"amount": 1299, "currency": "EUR", "merchant_id": "m-1", "payment_method": "tok_visa"}
+FINAL = {"SETTLED", "DECLINED", "FAILED", "REFUNDED"}
+
+
+def tripoint(*words: str, config: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a user would."""
+    return subprocess.run(
+        [sys.executable, "-m", "rollout.cli", *words, "--config", str(config)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@dataclass
+class Api:
+    """One region's payment API, by its published URL."""
+
+    region: str
+    url: str
+    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60))
+
+    def pay(self, key: str, **changes: Any) -> httpx.Response:
+        body = {name: value for name, value in {**ORDER, **changes}.items() if value is not None}
+        return self.client.post(f"{self.url}/payments", json=body, headers={"Idempotency-Key": key})
+
+    def read(self, payment_id: str) -> httpx.Response:
+        return self.client.get(f"{self.url}/payments/{payment_id}")
+
+    def get(self, path: str) -> httpx.Response:
+        return self.client.get(f"{self.url}{path}")
+
+    def final(self, payment_id: str, timeout_s: float = 120) -> dict[str, Any]:
+        """The payment in its final state, polled until then."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            answer = self.read(payment_id)
+            if answer.status_code == 200 and answer.json()["status"] in FINAL:
+                found: dict[str, Any] = answer.json()
+                return found
+            assert time.monotonic() < deadline, f"{payment_id} in {self.region}: {answer.status_code} {answer.text}"
+            time.sleep(0.25)
+
+
+@dataclass
+class Deployment:
+    """The deployed environment: what the rollout wrote, and ways to talk to it."""
+
+    config: Path
+    environment: Environment
+    variables: dict[str, str]
+    outputs_file: Path
+    rollout_log: str
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.outputs_file.read_text())
+        return found
+
+    @property
+    def regions(self) -> list[str]:
+        return list(self.environment.regions)
+
+    def output(self, stack: str, region: str, name: str) -> Any:
+        return self.outputs[f"{stack}-{region}.{name}"]
+
+    def api(self, region: str) -> Api:
+        return Api(region, self.output("edge", region, "api_url"))
+
+    def client(self, service: str, region: str) -> Any:
+        """A boto3 client of the deployed region."""
+        return boto3.client(
+            service,
+            region_name=region,
+            endpoint_url=self.environment.target.endpoint,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            config=Config(inject_host_prefix=False, retries={"max_attempts": 3}),
+        )
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return tripoint(*words, config=self.config, environment=self.variables)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="session")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    home = tmp_path_factory.mktemp("deployment")
+    config = home / "itest.toml"
+    text = Path("config/sandbox.toml").read_text()
+    text = re.sub(r"^suffix = .*$", f'suffix = "{SUFFIX}"', text, flags=re.MULTILINE)
+    text = re.sub(r"http://127\.0\.0\.1:\d+", f"http://127.0.0.1:{free_port()}", text)
+    config.write_text(text)
+    variables = {
+        **os.environ,
+        "TRIPOINT_HOME": str(home / "home"),
+        "TRIPOINT_OUTPUTS": str(home / "cfn-outputs" / "flat-outputs.json"),
+    }
+    try:
+        run = tripoint("rollout", config=config, environment=variables)
+        assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-3000:]
+        yield Deployment(config, load(config), variables, home / "cfn-outputs" / "flat-outputs.json", run.stdout)
+    finally:
+        tripoint("sandbox", "down", config=config, environment=variables)
+
+
+@pytest.fixture
+def eventually() -> Callable[..., Any]:
+    """Call until the result is true, and give it back."""
+
+    def wait(probe: Callable[[], Any], *, timeout_s: float = 60, every_s: float = 0.5) -> Any:
+        deadline = time.monotonic() + timeout_s
+        while not (found := probe()):
+            assert time.monotonic() < deadline, f"still {found!r} after {timeout_s} s"
+            time.sleep(every_s)
+        return found
+
+    return wait
