@@ -1,7 +1,7 @@
 """The configuration of one environment: everything that differs between environments, and nowhere else.
 
 A configuration is a TOML file (``config/*.toml``). The sections ``[network]``, ``[functions]``, ``[workflow]``,
-``[api]``, ``[alarms]`` and ``[logs]`` hold for every region; the same section under a region
+``[api]``, ``[edge]``, ``[alarms]`` and ``[logs]`` hold for every region; the same section under a region
 (``[regions.eu-west-1.functions]``) overrides single keys for that region. After loading, every region carries its
 complete settings, so nobody has to merge anything again.
 """
@@ -28,7 +28,7 @@ from pydantic import (
 from functions.catalogue import FUNCTIONS
 from shared.errors import UsageError
 
-REGIONAL_SECTIONS = ("network", "functions", "workflow", "api", "alarms", "logs")
+REGIONAL_SECTIONS = ("network", "functions", "workflow", "api", "edge", "alarms", "logs")
 
 # Longest names: IAM roles (64) and buckets (63): "<project>-<thing>-<account>-<region>-<suffix>".
 PROJECT_NAME = r"[a-z][a-z0-9]{1,11}"
@@ -183,13 +183,27 @@ class WorkflowSettings(Section):
 
 
 class ApiSettings(Section):
-    """Throttling of the REST API, in requests per second and requests at once.
+    """Throttling of new payments, in requests per second and requests at once.
 
-    An account may do 10,000 per second and 5,000 at once unless AWS has raised that (docs/capacity.md).
+    Every other route gets ``reads_per_payment`` times as much: callers ask how a payment stands more often than they
+    send one. An account may do 10,000 per second and 5,000 at once unless AWS has raised that (docs/capacity.md).
     """
 
     rate_limit: Annotated[int, Field(ge=1, le=100_000)] = 100
     burst_limit: Annotated[int, Field(ge=1, le=100_000)] = 200
+    reads_per_payment: Annotated[int, Field(ge=1, le=20)] = 2
+
+
+class EdgeSettings(Section):
+    """How Route 53 watches a region, and whether a web ACL guards its API.
+
+    ``waf_rate_limit`` is what one address may send in five minutes.
+    """
+
+    health_interval_s: Literal[10, 30] = 30
+    health_failure_threshold: Annotated[int, Field(ge=1, le=10)] = 3
+    waf: bool = False
+    waf_rate_limit: Annotated[int, Field(ge=10, le=2_000_000_000)] = 2_000
 
 
 class AlarmSettings(Section):
@@ -213,6 +227,7 @@ class RegionSettings(Section):
     functions: FunctionSettings = FunctionSettings()
     workflow: WorkflowSettings = WorkflowSettings()
     api: ApiSettings = ApiSettings()
+    edge: EdgeSettings = EdgeSettings()
     alarms: AlarmSettings = AlarmSettings()
     logs: LogSettings = LogSettings()
 
