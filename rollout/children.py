@@ -66,16 +66,19 @@ class Children:
     def process(self, command: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> Iterator[Child]:
         """A running process. Its output, both streams together, goes through a file, not a pipe: when the engine is
         killed, a Terraform that wrote into a pipe would die of it, half done and with its lock held."""
-        with tempfile.TemporaryDirectory(prefix="tripoint-") as folder:
-            output = Path(folder) / "output"
-            with output.open("ab") as writer, output.open(encoding="utf-8", errors="replace", newline="\n") as reader:
-                process = self._start(command, cwd, env, writer)
-                try:
-                    with process:
-                        yield Child(process, reader)
-                finally:
-                    with self._lock:
-                        self._running.discard(process)
+        # Opened twice, for two positions in it; nameless from then on, so that nothing is left of it.
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "output"
+            writer = path.open("ab")
+            reader = path.open(encoding="utf-8", errors="replace", newline="\n")
+        with writer, reader:
+            process = self._start(command, cwd, env, writer)
+            try:
+                with process:
+                    yield Child(process, reader)
+            finally:
+                with self._lock:
+                    self._running.discard(process)
 
     def interrupt(self) -> int:
         """Ask every running process to finish what it does, and start no more. Only the first call does anything.

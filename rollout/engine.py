@@ -284,14 +284,15 @@ class Engine:
         return result.status
 
     def _explain(self, stack: StackId, error: TerraformError) -> list[str]:
+        held = None
         if error.locked:
-            try:
+            with suppress(StateError):
                 held = self._project.store.lock(stack)
-            except StateError:
-                held = None
-            if held is not None:
-                return [str(held), held.remedy]
-        return error.lines or [str(error)]
+        if held is None:
+            return error.lines or [str(error)]
+        # Of Terraform's own refusal nothing is left to say; a kill is still worth telling.
+        kill = [line for line in error.lines[:1] if "killed" in line]
+        return [*kill, str(held), held.remedy]
 
     def _terraform(self, stack: StackId) -> StackTerraform:
         assert self._tool is not None

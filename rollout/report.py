@@ -197,9 +197,8 @@ def summary_table(report: RunReport) -> Table:
         sum(result.changes.remove for result in report.stacks),
     )
     table.add_section()
-    table.add_row(
-        f"{len(report.stacks)} stacks", "", f"{report.seconds:.1f}", *_counts(total), str(report.resources)
-    )
+    count = "1 stack" if len(report.stacks) == 1 else f"{len(report.stacks)} stacks"
+    table.add_row(count, "", f"{report.seconds:.1f}", *_counts(total), str(report.resources))
     return table
 
 

@@ -37,7 +37,17 @@ _TAIL = 12
 
 
 class TerraformError(TripointError):
-    """Terraform failed on a stack. ``lines`` says why, in Terraform's words."""
+    """Terraform failed on a stack.
+
+    Attributes
+    ----------
+    lines
+        Why, in Terraform's words.
+    locked
+        The state's lock may be held: by another run, or by this one because it was killed.
+    stale
+        `init` must run again.
+    """
 
     def __init__(self, phase: str, lines: Sequence[str], *, locked: bool = False, stale: bool = False) -> None:
         super().__init__(f"terraform {phase} failed: {lines[0] if lines else 'it said nothing'}")
@@ -288,6 +298,9 @@ class StackTerraform:
                     said(transcript)
                 code = child.wait()
             log.write(f"=== {_now()} exit code {code} after {time.monotonic() - begin:.1f} s\n")
+        if code < 0:
+            why = [f"terraform {phase} was killed by signal {-code}", *transcript.why()]
+            raise TerraformError(phase, why, locked=True)
         if code != 0:
             why = transcript.why()
             text = "\n".join(why)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -24,13 +26,15 @@ from rollout.terraform import (
 from rollout.toolchain import Tool, find_tool
 from tests.rollout.support import write_script
 
+ROOT = Path(__file__).parents[2]
+
 # Stands in for the binary: writes down its arguments and says what the test laid out for the phase.
 FAKE = """
 import json, os, pathlib, signal, sys, time
 here = pathlib.Path(__file__).parent
 phase = sys.argv[1]
 with open(here / "calls", "a") as calls:
-    print(json.dumps([sys.argv[1:], os.environ.get("TF_DATA_DIR"), os.environ.get("AWS_PROFILE")]), file=calls)
+    print(json.dumps([sys.argv[1:], os.environ.get("TF_DATA_DIR"), os.environ.get("TF_CLI_ARGS_apply")]), file=calls)
 if phase == "init":
     lock = 'provider "x" {\\n  version = "1"\\n  hashes = [\\n    "h1:a",\\n  ]\\n}\\n'
     pathlib.Path(".terraform.lock.hcl").write_text(lock)
@@ -115,13 +119,13 @@ def test_an_apply_without_changes_is_none_but_changed_outputs_count(fake: Fake) 
     assert (changes.none, changes.outputs) == (False, 1)
 
 
-def test_apply_asks_nothing_waits_for_locks_and_runs_with_the_given_environment_only(fake: Fake) -> None:
+def test_apply_asks_nothing_waits_for_locks_and_takes_no_arguments_of_the_users(fake: Fake) -> None:
     fake.says("apply")
     fake.terraform().apply()
-    [[arguments, data, profile]] = fake.calls()
+    [[arguments, data, extra]] = fake.calls()
     assert {"-auto-approve", "-input=false", "-lock-timeout=60s", "-json"} <= set(arguments)
     assert data == str(fake.data)
-    assert profile is None
+    assert extra is None
 
 
 def test_a_plan_takes_no_lock(fake: Fake) -> None:
@@ -152,6 +156,36 @@ def test_a_held_lock_is_recognised(fake: Fake) -> None:
     with pytest.raises(TerraformError) as caught:
         fake.terraform().apply()
     assert caught.value.locked
+
+
+def test_a_killed_terraform_is_named_as_such_and_may_have_left_its_lock(fake: Fake) -> None:
+    script = write_script(fake.bin / "dies", "import os\nos.kill(os.getpid(), 9)\n")
+    fake.tool = Tool("terraform", (str(script),), "1.11.4")
+    with pytest.raises(TerraformError) as caught:
+        fake.terraform().apply()
+    assert caught.value.lines == ["terraform apply was killed by signal 9"]
+    assert caught.value.locked
+
+
+def test_terraform_survives_the_death_of_the_engine(tmp_path: Path) -> None:
+    """LAY-06: it goes on writing its output and ends by itself, with its lock released."""
+    done = tmp_path / "done"
+    loop = "import time\nfor _ in range(50):\n    print('x' * 5000, flush=True)\n    time.sleep(0.01)\n"
+    body = f"{loop}open({str(done)!r}, 'w')\n"
+    script = write_script(tmp_path / "terraform", body)
+    engine = (
+        "import sys, pathlib\n"
+        "from rollout.children import Children\n"
+        f"with Children().process([{str(script)!r}], cwd=pathlib.Path('.'), env={{}}) as child:\n"
+        "    print(next(child.lines())[:1], flush=True)\n"
+        "    import os; os.kill(os.getpid(), 9)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", engine], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (ended.returncode, ended.stdout) == (-9, "x\n")
+    deadline = time.monotonic() + 10
+    while not done.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert done.exists()
 
 
 def test_init_runs_again_only_when_something_it_depends_on_changes(fake: Fake) -> None:
