@@ -11,6 +11,7 @@ from __future__ import annotations
 from types import ModuleType
 
 from rollout.sandbox.extensions import (
+    apigateway_requests,
     apigateway_settings,
     cloudwatch_alarms,
     dynamodb_replicas,
@@ -21,6 +22,7 @@ from rollout.sandbox.extensions import (
     log_metrics,
     route53_changes,
     security_group_rules,
+    sqs_metrics,
     stepfunctions_runs,
     stored_settings,
     stream_mappings,
@@ -42,6 +44,8 @@ ADDITIONS: tuple[ModuleType, ...] = (
     stream_mappings,
     eventbridge_targets,
     stepfunctions_runs,
+    apigateway_requests,
+    sqs_metrics,
 )
 
 

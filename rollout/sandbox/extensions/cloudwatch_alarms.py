@@ -12,7 +12,7 @@ on AWS/DynamoDB metrics ignore missing data whatever they say (API reference, Pu
 TreatMissingData).
 
 Patched: `_put_metric_alarm`, `_evaluate_alarm`, `_evaluate_all_alarms`, `_describe_alarms`,
-`_get_metric_data`, `record_metric`, `_evict_old_metrics`. Alarms are looked at half a second after
+`_get_metric_data`, `record_metric`, `_store_datum`, `_evict_old_metrics`. Alarms are looked at half a second after
 a new data point, and every five seconds; on AWS it is every minute. The periods end at the moment
 of evaluation.
 """
@@ -29,7 +29,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from rollout.sandbox.alarm_rules import EXTRA_PERIODS, Rule, next_state
-from rollout.sandbox.emulator import module
+from rollout.sandbox.emulator import module, wrap
 from rollout.sandbox.metric_math import MetricMathError, Request, Series, Window
 
 _SETTLE_S = 0.5
@@ -46,14 +46,23 @@ def apply() -> None:
     _describe_whole_alarms(cloudwatch)
     _answer_expressions(cloudwatch)
     _evict_seldom(cloudwatch)
-    record = cloudwatch.record_metric
 
-    @functools.wraps(record)
-    def record_and_ring(*arguments: Any, **options: Any) -> None:
-        record(*arguments, **options)
+    writing = threading.Lock()
+
+    def record(original: Any, *point: Any, **options: Any) -> None:
+        namespace, name = point[:2]
+        dimensions = point[4] if len(point) > 4 else options.get("dimensions")
+        with writing:
+            original(*point, **options)
+            _merge_last(cloudwatch._metrics.get((namespace, name, cloudwatch._dims_key(dimensions or {}))) or [])
         clock.ring()
 
-    cloudwatch.record_metric = record_and_ring
+    def store(original: Any, *arguments: Any) -> None:
+        with writing:
+            original(*arguments)
+
+    wrap(cloudwatch, "record_metric", record)
+    wrap(cloudwatch, "_store_datum", store)
     cloudwatch._evaluate_alarm = lambda _alarm: clock.ring()
     cloudwatch._evaluate_all_alarms = clock.ring
     clock.start()
@@ -383,6 +392,18 @@ def metric_data(
 def _label(query: Mapping[str, Any]) -> str:
     statistic = query.get("MetricStat")
     return str(statistic["Metric"]["MetricName"] if statistic else query["Id"])
+
+
+def _merge_last(points: list[dict[str, Any]]) -> None:
+    """Count a value that comes again within a second instead of storing it again: it bounds the memory."""
+    if len(points) < 2:
+        return
+    previous, last = points[-2:]
+    same = all(last.get(name) == previous.get(name) for name in ("Value", "Unit"))
+    plain = "_stat" not in last and "_stat" not in previous
+    if same and plain and int(last["Timestamp"]) == int(previous["Timestamp"]):
+        previous["Count"] = previous.get("Count", 1.0) + last.get("Count", 1.0)
+        points.pop()
 
 
 def _evict_seldom(cloudwatch: Any) -> None:

@@ -11,9 +11,10 @@ AWS: `errorType` is the exception's class name, and the execution environment li
 function errors in Python"); the managed runtime carries boto3 and what it needs, nothing else
 ("Building Lambda functions with Python"); metrics count every invocation from every source, and
 throttled requests count as neither Invocations nor Errors ("Types of metrics for Lambda
-functions"); throttled asynchronous events return to the queue for up to six hours and a dead-letter queue gets the event itself ("How
-Lambda handles errors and retries with asynchronous invocation"); a throttled task fails with
-`Lambda.TooManyRequestsException` ("Handling errors in Step Functions workflows").
+functions"); throttled asynchronous events return to the queue for up to six hours and a
+dead-letter queue gets the event itself ("How Lambda handles errors and retries with asynchronous
+invocation"); a throttled task fails with `Lambda.TooManyRequestsException` ("Handling errors in
+Step Functions workflows").
 
 Patched: the worker's script, `Worker.invoke` and its log drain, `_execute_function_warm`,
 `_execute_function`, `invoke_async_with_retry`, and Step Functions' `_call_lambda`.
