@@ -113,16 +113,22 @@ def _index_of_pip(python: Path) -> str:
     match = re.search(r"--index-url.*?\(default\s+(\S+?)\)", found, re.DOTALL)
     url = re.sub(r"\s+", "", match.group(1)) if match else ""
     if "****" in url:  # the help hides a password; the configuration does not
-        configured = subprocess.run(
-            [python, "-m", "pip", "config", "get", "global.index-url"], capture_output=True, text=True, check=False
-        ).stdout.strip()
-        url = os.environ.get("PIP_INDEX_URL", configured)
+        url = os.environ.get("PIP_INDEX_URL") or _configured(python, "global.index-url")
     return url
+
+
+def _configured(python: Path, key: str) -> str:
+    """A value of pip's configuration files, or nothing."""
+    return subprocess.run(
+        [python, "-m", "pip", "config", "get", key], capture_output=True, text=True, check=False
+    ).stdout.strip()
 
 
 def _run(command: list[object], environment: dict[str, str] | None = None) -> None:
     words = [str(word) for word in command]
-    if subprocess.run(words, env=environment, cwd=ROOT, check=False).returncode != 0:
+    done = subprocess.run(words, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        print(done.stdout, done.stderr, sep="\n", file=sys.stderr)
         raise BootstrapError(f"`{' '.join(words)}` failed; its output above says why")
 
 

@@ -28,7 +28,7 @@ from pydantic import (
 from functions.catalogue import FUNCTIONS
 from shared.errors import UsageError
 
-REGIONAL_SECTIONS = ("network", "functions", "workflow", "api", "edge", "alarms", "logs")
+REGIONAL_SECTIONS = ("network", "functions", "workflow", "api", "edge", "alarms", "logs", "residency")
 
 # Longest names: IAM roles (64) and buckets (63): "<project>-<thing>-<account>-<region>-<suffix>".
 PROJECT_NAME = r"[a-z][a-z0-9]{1,11}"
@@ -176,6 +176,21 @@ class FunctionSettings(Section):
         return self.reserved_concurrency_by_function.get(function, self.reserved_concurrency)
 
 
+class ResidencySettings(Section):
+    """How long a region keeps the personal data of its payments, in days; the data never leaves it (PAY-22)."""
+
+    vault_retention_days: Annotated[int, Field(ge=1, le=3_650)] = 365
+
+
+class FailoverSettings(Section):
+    """The order in which regions take over a payment that its own region cannot finish.
+
+    A region hands over to the one after it, the last to the first. The configuration's order of regions when empty.
+    """
+
+    order: list[str] = []
+
+
 class WorkflowSettings(Section):
     """The Step Functions type: STANDARD (exactly once, dear) or EXPRESS (at least once, thousands a second)."""
 
@@ -230,6 +245,7 @@ class RegionSettings(Section):
     edge: EdgeSettings = EdgeSettings()
     alarms: AlarmSettings = AlarmSettings()
     logs: LogSettings = LogSettings()
+    residency: ResidencySettings = ResidencySettings()
 
 
 class Environment(Section):
@@ -243,6 +259,7 @@ class Environment(Section):
     domain: DomainSettings
     protection: ProtectionSettings = ProtectionSettings()
     processor: ProcessorSettings = ProcessorSettings()
+    failover: FailoverSettings = FailoverSettings()
     regions: Annotated[dict[str, RegionSettings], Field(min_length=2, max_length=32)]
 
     @model_validator(mode="before")
@@ -278,6 +295,18 @@ class Environment(Section):
             if other != region:
                 raise ValueError(f"{other} and {region} both have cidr {settings.cidr}; blocks must not overlap")
         return regions
+
+    @model_validator(mode="after")
+    def _failover_order_has_every_region(self) -> Environment:
+        order = self.failover.order
+        if order and sorted(order) != sorted(self.regions):
+            raise ValueError(f"failover.order {order} must name every region once; allowed: {', '.join(self.regions)}")
+        return self
+
+    @property
+    def failover_order(self) -> tuple[str, ...]:
+        """The regions in the order in which they take over from each other."""
+        return tuple(self.failover.order or self.regions)
 
     @property
     def primary(self) -> str:

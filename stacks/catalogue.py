@@ -5,12 +5,12 @@ from __future__ import annotations
 from shared.config import Environment
 from shared.contracts import Graph, StackSpec, build_graph
 from stacks.compute.contract import COMPUTE
-from stacks.data.contract import DATA
+from stacks.data.contract import DATA, DATA_LINKS
 from stacks.edge.contract import EDGE
 from stacks.network.contract import NETWORK
 from stacks.observability.contract import OBSERVABILITY
 
-STACKS: tuple[StackSpec, ...] = (NETWORK, DATA, COMPUTE, EDGE, OBSERVABILITY)
+STACKS: tuple[StackSpec, ...] = (NETWORK, DATA, DATA_LINKS, COMPUTE, EDGE, OBSERVABILITY)
 
 
 def spec_of(name: str) -> StackSpec:

@@ -3,14 +3,6 @@
 from __future__ import annotations
 
 from cdktf_cdktf_provider_aws.s3_bucket import S3Bucket
-from cdktf_cdktf_provider_aws.s3_bucket_lifecycle_configuration import (
-    S3BucketLifecycleConfiguration,
-    S3BucketLifecycleConfigurationRule,
-    S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload,
-    S3BucketLifecycleConfigurationRuleExpiration,
-    S3BucketLifecycleConfigurationRuleFilter,
-    S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration,
-)
 from cdktf_cdktf_provider_aws.s3_bucket_logging import S3BucketLoggingA
 from cdktf_cdktf_provider_aws.s3_bucket_ownership_controls import (
     S3BucketOwnershipControls,
@@ -33,15 +25,15 @@ from shared.grants import document
 from shared.site import Site
 from stacks.data.key import RegionalKey
 
-NONCURRENT_DAYS = 90
-ACCESS_LOG_DAYS = 90
-
 
 class PrivateBucket(Construct):
     """A bucket that nobody reaches without TLS or from outside: no ACLs, no public access, versioned.
 
     ``key`` encrypts with the region's key. Only the access-log bucket goes without: S3 cannot deliver access logs to a
     bucket whose default encryption is SSE-KMS (S3 user guide, "Enabling Amazon S3 server access logging").
+
+    Its lifecycle rules are in the links stack: the provider watches them settle for a minute, and nothing above this
+    layer should wait for that.
     """
 
     def __init__(
@@ -52,14 +44,13 @@ class PrivateBucket(Construct):
         site: Site,
         thing: str,
         key: RegionalKey | None,
-        expire_days: int | None = None,
         statements: tuple[dict[str, object], ...] = (),
     ) -> None:
         super().__init__(scope, id)
         self.bucket = S3Bucket(self, "bucket", bucket=site.bucket_name(thing), force_destroy=not site.production)
         self.arn = self.bucket.arn
         self.name = self.bucket.id
-        self.versioning = S3BucketVersioningA(
+        S3BucketVersioningA(
             self,
             "versioning",
             bucket=self.name,
@@ -89,7 +80,6 @@ class PrivateBucket(Construct):
             # Both write the bucket's access settings; at the same time S3 answers OperationAborted.
             depends_on=[block],
         )
-        self._expire(expire_days)
 
     def _encrypt(self, key: RegionalKey | None) -> None:
         by_default = (
@@ -110,30 +100,6 @@ class PrivateBucket(Construct):
             ],
         )
 
-    def _expire(self, expire_days: int | None) -> None:
-        S3BucketLifecycleConfiguration(
-            self,
-            "lifecycle",
-            bucket=self.name,
-            rule=[
-                S3BucketLifecycleConfigurationRule(
-                    id="tidy-up",
-                    status="Enabled",
-                    filter=[S3BucketLifecycleConfigurationRuleFilter(prefix="")],
-                    expiration=[S3BucketLifecycleConfigurationRuleExpiration(days=expire_days)]
-                    if expire_days
-                    else None,
-                    noncurrent_version_expiration=[
-                        S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration(noncurrent_days=NONCURRENT_DAYS)
-                    ],
-                    abort_incomplete_multipart_upload=[
-                        S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload(days_after_initiation=7)
-                    ],
-                )
-            ],
-            depends_on=[self.versioning],
-        )
-
 
 class ReceiptsBucket(Construct):
     """Where a settled payment's receipt lies: encrypted with the region's key, access logged."""
@@ -147,12 +113,12 @@ class ReceiptsBucket(Construct):
             site=site,
             thing="logs",
             key=None,
-            expire_days=ACCESS_LOG_DAYS,
             statements=(_log_delivery(site),),
         )
         S3BucketLoggingA(self, "logging", bucket=receipts.name, target_bucket=logs.name, target_prefix="receipts/")
         self.name = receipts.name
         self.arn = receipts.arn
+        self.logs_name = logs.name
 
 
 def _tls_only(bucket_arn: str) -> dict[str, object]:

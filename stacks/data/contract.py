@@ -10,7 +10,7 @@ from shared.contracts import Need, Outputs, StackSpec, Where
 
 @dataclass(frozen=True, kw_only=True)
 class DataOutputs(Outputs):
-    """A region's key, its replica of the payments table, and its receipts bucket."""
+    """A region's keys, its replicas of the global tables, its vault, and its receipts bucket."""
 
     stack: ClassVar[str] = "data"
 
@@ -18,11 +18,18 @@ class DataOutputs(Outputs):
     payments_table_name: str
     payments_table_arn: str
     payments_stream_arn: str
+    sessions_table_name: str
+    sessions_table_arn: str
+    # Personal data of payments whose home is this region; never replicated.
+    vault_table_name: str
+    vault_table_arn: str
+    vault_key_arn: str
     # The simulated card processor's record; empty where a real processor is configured.
     processor_table_name: str
     processor_table_arn: str
     receipts_bucket_name: str
     receipts_bucket_arn: str
+    access_logs_bucket_name: str
 
 
 DATA = StackSpec(
@@ -33,4 +40,24 @@ DATA = StackSpec(
     # The primary owns the global tables: it is first to come and last to go.
     needs=(Need(DataOutputs, Where.PRIMARY),),
     factory="stacks.data.stack:DataStack",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataLinksOutputs(Outputs):
+    """Where a region's receipts are replicated to."""
+
+    stack: ClassVar[str] = "data-links"
+
+    receipts_replicated_to: list[str]
+
+
+DATA_LINKS = StackSpec(
+    name="data-links",
+    layer="data",
+    owner="team-data",
+    publishes=DataLinksOutputs,
+    # Replication needs every bucket to exist with versioning on.
+    needs=(Need(DataOutputs), Need(DataOutputs, Where.OTHERS)),
+    factory="stacks.data.links:DataLinksStack",
 )

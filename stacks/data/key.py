@@ -1,4 +1,4 @@
-"""The region's KMS key: one per region, rotated, used by every data store of the region."""
+"""The region's KMS keys: one for every data store of the region, and one for the vault alone."""
 
 from __future__ import annotations
 
@@ -44,64 +44,67 @@ PUBLISHERS = ("cloudwatch.amazonaws.com", "events.amazonaws.com", "sns.amazonaws
 
 
 class RegionalKey(Construct):
-    """A key with automatic rotation and the policy that says who may use it (PAY-06).
+    """A key with automatic rotation, an alias, and a policy that says who may use it (PAY-06).
 
-    Roles of the account use it as far as their own IAM policies go; service principals only where they act on their
-    own: log groups, and publishers to the encrypted topic and queues.
+    Roles of the account use it as far as their own IAM policies go. Service principals use it only with
+    ``for_services``, where they act on their own: log groups, and publishers to the encrypted topic, queues and bus.
     """
 
-    def __init__(self, scope: Construct, id: str, *, site: Site) -> None:
+    def __init__(self, scope: Construct, id: str, *, site: Site, thing: str, for_services: bool) -> None:
         super().__init__(scope, id)
+        name = site.name(thing)
         self.key = KmsKey(
             self,
             "key",
-            description=f"{site.name('data')} in {site.region}",
+            description=f"{name} in {site.region}",
             enable_key_rotation=True,
             deletion_window_in_days=site.environment.protection.kms_deletion_window_days,
-            policy=_key_policy(site),
-            tags={"Name": site.name("data")},
+            policy=document(_for_roles(site) + (_for_services(site) if for_services else [])),
+            tags={"Name": name},
         )
-        KmsAlias(self, "alias", name=f"alias/{site.name('data')}", target_key_id=self.key.key_id)
+        KmsAlias(self, "alias", name=f"alias/{name}", target_key_id=self.key.key_id)
 
     @property
     def arn(self) -> str:
         return str(self.key.arn)
 
 
-def _key_policy(site: Site) -> str:
+def _for_roles(site: Site) -> list[dict[str, object]]:
     account = f"arn:{PARTITION}:iam::{site.account_id}:root"
-    own_account = {"StringEquals": {"aws:SourceAccount": site.account_id}}
-    return document(
-        [
-            {
-                "Sid": "AccountAdministration",
-                "Effect": "Allow",
-                "Principal": {"AWS": account},
-                "Action": list(ADMINISTRATION),
-                "Resource": "*",
-            },
-            {
-                "Sid": "RolesWithAPolicyForIt",
-                "Effect": "Allow",
-                "Principal": {"AWS": account},
-                "Action": list(USE),
-                "Resource": "*",
-            },
-            {
-                "Sid": "LogGroups",
-                "Effect": "Allow",
-                "Principal": {"Service": f"logs.{site.region}.amazonaws.com"},
-                "Action": list(USE),
-                "Resource": "*",
-                "Condition": {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": site.arn("logs", "log-group:*")}},
-            },
-            {
-                "Sid": "Publishers",
-                "Effect": "Allow",
-                "Principal": {"Service": list(PUBLISHERS)},
-                "Action": ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"],
-                "Resource": "*",
-                "Condition": own_account,
-            },
-        ]
-    )
+    return [
+        {
+            "Sid": "AccountAdministration",
+            "Effect": "Allow",
+            "Principal": {"AWS": account},
+            "Action": list(ADMINISTRATION),
+            "Resource": "*",
+        },
+        {
+            "Sid": "RolesWithAPolicyForIt",
+            "Effect": "Allow",
+            "Principal": {"AWS": account},
+            "Action": list(USE),
+            "Resource": "*",
+        },
+    ]
+
+
+def _for_services(site: Site) -> list[dict[str, object]]:
+    return [
+        {
+            "Sid": "LogGroups",
+            "Effect": "Allow",
+            "Principal": {"Service": f"logs.{site.region}.amazonaws.com"},
+            "Action": list(USE),
+            "Resource": "*",
+            "Condition": {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": site.arn("logs", "log-group:*")}},
+        },
+        {
+            "Sid": "Publishers",
+            "Effect": "Allow",
+            "Principal": {"Service": list(PUBLISHERS)},
+            "Action": ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"],
+            "Resource": "*",
+            "Condition": {"StringEquals": {"aws:SourceAccount": site.account_id}},
+        },
+    ]

@@ -1,4 +1,4 @@
-"""DynamoDB global tables, each region's replica in that region's own state."""
+"""The DynamoDB tables: global ones, each region's replica in that region's own state, and the regional vault."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from cdktf_cdktf_provider_aws.dynamodb_table import (
     DynamodbTableAttribute,
     DynamodbTablePointInTimeRecovery,
     DynamodbTableServerSideEncryption,
+    DynamodbTableTtl,
 )
 from cdktf_cdktf_provider_aws.dynamodb_table_replica import DynamodbTableReplicaA
 from constructs import Construct
@@ -36,15 +37,16 @@ class GlobalTable(Construct):
         thing: str,
         partition_key: str,
         owner_arn: str | None,
+        expires_at: str | None = None,
     ) -> None:
         super().__init__(scope, id)
         self.name = site.name(thing)
         if owner_arn is None:
-            self._own(site, key, partition_key)
+            self._own(site, key, partition_key, expires_at)
         else:
             self._replicate(site, key, owner_arn)
 
-    def _own(self, site: Site, key: RegionalKey, partition_key: str) -> None:
+    def _own(self, site: Site, key: RegionalKey, partition_key: str, expires_at: str | None) -> None:
         table = DynamodbTable(
             self,
             "table",
@@ -56,6 +58,7 @@ class GlobalTable(Construct):
             stream_view_type="NEW_AND_OLD_IMAGES",
             point_in_time_recovery=DynamodbTablePointInTimeRecovery(enabled=True),
             server_side_encryption=DynamodbTableServerSideEncryption(enabled=True, kms_key_arn=key.arn),
+            ttl=_time_to_live(expires_at),
             deletion_protection_enabled=site.production,
             lifecycle=TerraformResourceLifecycle(ignore_changes=["replica"]),
         )
@@ -75,3 +78,32 @@ class GlobalTable(Construct):
         table = DataAwsDynamodbTable(self, "table", name=self.name, depends_on=[replica])
         self.arn = replica.arn
         self.stream_arn = table.stream_arn
+
+
+class VaultTable(Construct):
+    """The personal data of payments whose home is this region (PAY-22).
+
+    Regional and never replicated, encrypted with a key that nothing else uses; entries expire. The payment itself, its
+    events and its receipt only say which region keeps it.
+    """
+
+    def __init__(self, scope: Construct, id: str, *, site: Site, key: RegionalKey) -> None:
+        super().__init__(scope, id)
+        self.name = site.name("vault")
+        table = DynamodbTable(
+            self,
+            "table",
+            name=self.name,
+            billing_mode="PAY_PER_REQUEST",
+            hash_key="payment_id",
+            attribute=[DynamodbTableAttribute(name="payment_id", type="S")],
+            point_in_time_recovery=DynamodbTablePointInTimeRecovery(enabled=True),
+            server_side_encryption=DynamodbTableServerSideEncryption(enabled=True, kms_key_arn=key.arn),
+            ttl=_time_to_live("expires_at"),
+            deletion_protection_enabled=site.production,
+        )
+        self.arn = table.arn
+
+
+def _time_to_live(attribute: str | None) -> DynamodbTableTtl | None:
+    return DynamodbTableTtl(enabled=True, attribute_name=attribute) if attribute else None

@@ -70,6 +70,8 @@ def test_one_regions_stacks_do_not_need_another_regions_but_the_owner() -> None:
     """LAY-04: one region's failure stops only what depends on it."""
     environment = load(Path("config/sandbox.toml"))
     for stack, needs in graph_of(environment).needs.items():
+        if stack.name.endswith("-links"):
+            continue  # what links all regions waits for all regions
         foreign = {need for need in needs if need.region != stack.region}
         assert foreign <= {StackId("data", environment.primary)}
 

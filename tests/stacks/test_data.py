@@ -3,34 +3,50 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from tests.stacks.conftest import Synthesized
+
+
+def global_tables(found: Synthesized, region: str) -> dict[str, dict[str, Any]]:
+    """The global tables that a region's stack owns, by name."""
+    tables = found.resources(f"data-{region}", "aws_dynamodb_table").values()
+    return {table["name"]: table for table in tables if "-vault-" not in table["name"]}
+
+
+def key_named(found: Synthesized, thing: str) -> str:
+    """The Terraform name of the key with this alias."""
+    (name,) = [
+        name
+        for name, key in found.resources("data-us-east-1", "aws_kms_key").items()
+        if key["tags"]["Name"].startswith(f"tripoint-{thing}-")
+    ]
+    return name
 
 
 def test_key_rotates_and_its_policy_names_services_and_actions(sandbox: Synthesized) -> None:
     """PAY-06: one KMS key per region with automatic rotation; the policy admits named services only."""
     for region in sandbox.environment.regions:
-        key = sandbox.only(f"data-{region}", "aws_kms_key")
-        assert key["enable_key_rotation"] is True
-        for statement in json.loads(key["policy"])["Statement"]:
-            assert statement["Principal"] != "*"
-            if "Service" in statement["Principal"]:
-                assert statement["Condition"]
+        for key in sandbox.resources(f"data-{region}", "aws_kms_key").values():
+            assert key["enable_key_rotation"] is True
+            for statement in json.loads(key["policy"])["Statement"]:
+                assert statement["Principal"] != "*"
+                if "Service" in statement["Principal"]:
+                    assert statement["Condition"]
 
 
 def test_primary_owns_the_table_and_the_others_replicate_with_their_own_key(sandbox: Synthesized) -> None:
     """PAY-02: on demand, point-in-time recovery and the region's own key in every replica, streams on."""
-    (key,) = sandbox.resources("data-us-east-1", "aws_kms_key")
-    owners = sandbox.resources("data-us-east-1", "aws_dynamodb_table")
-    assert {table["name"] for table in owners.values()} == {"tripoint-payments-sandbox", "tripoint-processor-sandbox"}
+    owners = global_tables(sandbox, "us-east-1")
+    assert set(owners) == {"tripoint-payments-sandbox", "tripoint-sessions-sandbox", "tripoint-processor-sandbox"}
     for table in owners.values():
         assert table["billing_mode"] == "PAY_PER_REQUEST"
         assert (table["stream_enabled"], table["stream_view_type"]) == (True, "NEW_AND_OLD_IMAGES")
         assert table["point_in_time_recovery"] == {"enabled": True}
-        assert table["server_side_encryption"]["kms_key_arn"] == f"${{aws_kms_key.{key}.arn}}"
+        assert table["server_side_encryption"]["kms_key_arn"] == f"${{aws_kms_key.{key_named(sandbox, 'data')}.arn}}"
         assert table["lifecycle"]["ignore_changes"] == ["replica"]
     for region in ("eu-west-1", "ap-southeast-1"):
-        assert not sandbox.resources(f"data-{region}", "aws_dynamodb_table")
+        assert not global_tables(sandbox, region)
         replicas = sandbox.resources(f"data-{region}", "aws_dynamodb_table_replica")
         assert len(replicas) == len(owners)
         for replica in replicas.values():
@@ -41,8 +57,8 @@ def test_primary_owns_the_table_and_the_others_replicate_with_their_own_key(sand
 
 def test_simulators_table_goes_with_the_simulator(sandbox: Synthesized, aws: Synthesized) -> None:
     """PAY-18: with a real processor there is no simulator's record."""
-    assert len(sandbox.resources("data-us-east-1", "aws_dynamodb_table")) == 2
-    assert len(aws.resources("data-us-east-1", "aws_dynamodb_table")) == 1
+    assert "tripoint-processor-sandbox" in global_tables(sandbox, "us-east-1")
+    assert set(global_tables(aws, "us-east-1")) == {"tripoint-payments-stg", "tripoint-sessions-stg"}
 
 
 def test_buckets_are_private_versioned_encrypted_and_tls_only(sandbox: Synthesized) -> None:
@@ -53,7 +69,6 @@ def test_buckets_are_private_versioned_encrypted_and_tls_only(sandbox: Synthesiz
     for type in (
         "aws_s3_bucket_versioning",
         "aws_s3_bucket_public_access_block",
-        "aws_s3_bucket_lifecycle_configuration",
         "aws_s3_bucket_ownership_controls",
         "aws_s3_bucket_server_side_encryption_configuration",
     ):
@@ -77,3 +92,42 @@ def test_receipts_access_is_logged(sandbox: Synthesized) -> None:
     logging = sandbox.only("data-us-east-1", "aws_s3_bucket_logging")
     assert "receipts_bucket" in logging["bucket"]
     assert "access-logs" in logging["target_bucket"]
+
+
+def test_vault_stays_in_its_region_under_its_own_key(sandbox: Synthesized) -> None:
+    """PAY-22: a regional, non-replicated vault table with its own key; entries expire."""
+    for region in sandbox.environment.regions:
+        stack = f"data-{region}"
+        (vault,) = [t for t in sandbox.resources(stack, "aws_dynamodb_table").values() if "-vault-" in t["name"]]
+        assert "stream_enabled" not in vault
+        assert "replica" not in vault
+        assert vault["ttl"] == {"enabled": True, "attribute_name": "expires_at"}
+        key = vault["server_side_encryption"]["kms_key_arn"]
+        assert "vault-key" in key
+        others = {k: v for k, v in sandbox.stack(stack)["resource"].items() if k != "aws_dynamodb_table"}
+        used = [line for line in json.dumps(others).split('"') if line == key]
+        assert not used
+
+
+def test_sessions_expire(sandbox: Synthesized) -> None:
+    """PAY-02: a sessions table (TTL)."""
+    sessions = global_tables(sandbox, "us-east-1")["tripoint-sessions-sandbox"]
+    assert sessions["ttl"] == {"enabled": True, "attribute_name": "expires_at"}
+
+
+def test_receipts_are_replicated_in_all_directions(sandbox: Synthesized) -> None:
+    """PAY-11: cross-region replication in all directions: KMS on both ends, delete markers, metrics."""
+    for region in sandbox.environment.regions:
+        stack = f"data-links-{region}"
+        replication = sandbox.only(stack, "aws_s3_bucket_replication_configuration")
+        assert f"data-{region}" in replication["bucket"]
+        others = [other for other in sandbox.environment.regions if other != region]
+        assert [rule["id"] for rule in replication["rule"]] == [f"to-{other}" for other in others]
+        for other, rule in zip(others, replication["rule"], strict=True):
+            destination = rule["destination"]
+            assert f"data-{other}" in destination["bucket"]
+            assert f"data-{other}" in destination["encryption_configuration"]["replica_kms_key_id"]
+            assert rule["delete_marker_replication"] == {"status": "Enabled"}
+            assert rule["source_selection_criteria"]["sse_kms_encrypted_objects"] == {"status": "Enabled"}
+            assert destination["metrics"]["status"] == destination["replication_time"]["status"] == "Enabled"
+        assert len(sandbox.resources(stack, "aws_s3_bucket_lifecycle_configuration")) == 2
