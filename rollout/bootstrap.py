@@ -71,10 +71,11 @@ def bootstrap() -> None:
         "POETRY_VIRTUALENVS_CREATE": "false",
         "POETRY_PYPI_MIRROR_URL": _index_of_pip(poetry),
     }
-    _run(
-        [poetry, "-m", "poetry", "install", "--no-interaction", "--no-ansi", "--quiet", *extras],
-        environment=environment,
-    )
+    certificates = _configured(poetry, "global.cert")
+    if certificates:
+        # pip may be told in its configuration whom to trust; Poetry reads this variable.
+        environment.setdefault("REQUESTS_CA_BUNDLE", certificates)
+    _run([poetry, "-m", "poetry", "install", "--no-interaction", "--no-ansi", *extras], environment=environment)
     STAMP.write_text(wanted)
     _say(f"ready in {time.monotonic() - started:.0f} s")
 
