@@ -14,6 +14,7 @@ import hashlib
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import sys
 import time
@@ -71,10 +72,10 @@ def bootstrap() -> None:
         "POETRY_VIRTUALENVS_CREATE": "false",
         "POETRY_PYPI_MIRROR_URL": _index_of_pip(poetry),
     }
-    certificates = _configured(poetry, "global.cert")
-    if certificates:
-        # pip may be told in its configuration whom to trust; Poetry reads this variable.
-        environment.setdefault("REQUESTS_CA_BUNDLE", certificates)
+    # pip trusts whom the system trusts; Poetry, unless told by this variable, only a list of its own.
+    trusted = os.environ.get("PIP_CERT") or _configured(poetry, "global.cert") or ssl.get_default_verify_paths().cafile
+    if trusted:
+        environment.setdefault("REQUESTS_CA_BUNDLE", trusted)
     _run([poetry, "-m", "poetry", "install", "--no-interaction", "--no-ansi", *extras], environment=environment)
     STAMP.write_text(wanted)
     _say(f"ready in {time.monotonic() - started:.0f} s")
