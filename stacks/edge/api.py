@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from cdktf import TerraformResourceLifecycle
+from cdktf import DefaultTokenResolver, StringConcat, TerraformResource, TerraformResourceLifecycle, Tokenization
 from cdktf_cdktf_provider_aws.api_gateway_deployment import ApiGatewayDeployment
 from cdktf_cdktf_provider_aws.api_gateway_gateway_response import ApiGatewayGatewayResponse
 from cdktf_cdktf_provider_aws.api_gateway_integration import ApiGatewayIntegration
@@ -59,11 +59,9 @@ class Route:
     required: tuple[str, ...] = ()
 
 
-ROUTES = (
-    Route("POST", "payments", body=True, required=("method.request.header.Idempotency-Key",)),
-    Route("GET", "payments/{payment_id}", required=("method.request.path.payment_id",)),
-    Route("GET", "health"),
-)
+SUBMIT = Route("POST", "payments", body=True, required=("method.request.header.Idempotency-Key",))
+HEALTH = Route("GET", "health")
+ROUTES = (SUBMIT, Route("GET", "payments/{payment_id}", required=("method.request.path.payment_id",)), HEALTH)
 
 
 class PaymentApi(Construct):
@@ -92,6 +90,8 @@ class PaymentApi(Construct):
             name=self.name,
             description=f"Payments in {site.region}",
             endpoint_configuration=ApiGatewayRestApiEndpointConfiguration(types=["REGIONAL"]),
+            # The region's own host stays open: health checks and direct tests of one region have no other way in.
+            disable_execute_api_endpoint=False,
         )
         self._model = ApiGatewayModel(
             self,
@@ -122,6 +122,7 @@ class PaymentApi(Construct):
             )
             for refusal in REFUSALS
         ]
+        snapshot = [self.api, self._model, self._validator, *self._resources.values(), *methods, *refusals]
         LambdaPermission(
             self,
             "invoke",
@@ -136,12 +137,15 @@ class PaymentApi(Construct):
             "deployment",
             rest_api_id=self.api.id,
             # A deployment is a snapshot: without a trigger, a changed API would stay unpublished.
-            triggers={"definition": _fingerprint(), "function": compute.api_function_arn},
-            depends_on=[*methods, *refusals],
+            triggers={"definition": self._fingerprint(snapshot), "function": compute.api_function_arn},
+            depends_on=snapshot,
             lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
         )
-        self._stage(site, deployment, logging, key_arn)
+        self.stage = self._stage(site, deployment, logging, key_arn)
+        self._limits(site)
         self.url = site.execute_api_url(self.api.id, STAGE)
+        # Where AWS serves the stage in every environment; what the health check asks.
+        self.host = f"{self.api.id}.execute-api.{site.region}.amazonaws.com"
 
     def _resource(self, path: str) -> ApiGatewayResource:
         if path not in self._resources:
@@ -155,7 +159,7 @@ class PaymentApi(Construct):
             )
         return self._resources[path]
 
-    def _route(self, route: Route) -> list[Any]:
+    def _route(self, route: Route) -> list[TerraformResource]:
         resource = self._resource(route.path)
         id = f"{route.method}-{resource.node.id.removeprefix('resource-')}".lower()
         method = ApiGatewayMethod(
@@ -181,7 +185,9 @@ class PaymentApi(Construct):
         )
         return [method, integration]
 
-    def _stage(self, site: Site, deployment: ApiGatewayDeployment, logging: ApiGatewayLogging, key_arn: str) -> None:
+    def _stage(
+        self, site: Site, deployment: ApiGatewayDeployment, logging: ApiGatewayLogging, key_arn: str
+    ) -> ApiGatewayStage:
         logs = CloudwatchLogGroup(
             self,
             "access-logs",
@@ -189,7 +195,7 @@ class PaymentApi(Construct):
             retention_in_days=site.settings.logs.retention_days,
             kms_key_id=key_arn,
         )
-        stage = ApiGatewayStage(
+        return ApiGatewayStage(
             self,
             "stage",
             rest_api_id=self.api.id,
@@ -201,27 +207,54 @@ class PaymentApi(Construct):
             ),
             depends_on=[logging.account],
         )
-        ApiGatewayMethodSettings(
-            self,
+
+    def _limits(self, site: Site) -> None:
+        """Usage limits as the stage has them: new payments less than the rest (docs/decisions/edge-usage-limits.md).
+
+        API Gateway counts each method for itself, so a flood of payments never takes `/health` its share.
+        """
+        api = site.settings.api
+        every = self._settings(
             "throttling",
+            "*/*",
+            rate=api.rate_limit * api.reads_per_payment,
+            burst=api.burst_limit * api.reads_per_payment,
+        )
+        self._settings(
+            "throttling-payments",
+            # A method of a nested path would have to be escaped (`~1`), which the emulator doesn't read back.
+            f"{SUBMIT.path}/{SUBMIT.method}",
+            rate=api.rate_limit,
+            burst=api.burst_limit,
+            # Two updates of one stage at the same time are a ConflictException.
+            after=[every],
+        )
+
+    def _settings(
+        self, id: str, path: str, *, rate: int, burst: int, after: Sequence[TerraformResource] = ()
+    ) -> ApiGatewayMethodSettings:
+        return ApiGatewayMethodSettings(
+            self,
+            id,
             rest_api_id=self.api.id,
-            stage_name=stage.stage_name,
-            method_path="*/*",
+            stage_name=self.stage.stage_name,
+            method_path=path,
             settings=ApiGatewayMethodSettingsSettings(
                 metrics_enabled=True,
                 logging_level="ERROR",
                 data_trace_enabled=False,
-                throttling_rate_limit=site.settings.api.rate_limit,
-                throttling_burst_limit=site.settings.api.burst_limit,
+                throttling_rate_limit=rate,
+                throttling_burst_limit=burst,
             ),
+            depends_on=list(after) or None,
         )
 
-
-def _fingerprint() -> str:
-    """Changes with everything that a deployment takes its snapshot of."""
-    definition = {
-        "routes": [asdict(route) for route in ROUTES],
-        "models": [PAYMENT_REQUEST],
-        "refusals": [asdict(refusal) for refusal in REFUSALS],
-    }
-    return hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()
+    def _fingerprint(self, snapshot: Sequence[TerraformResource]) -> str:
+        """Changes with everything that a deployment takes its snapshot of: the resources as Terraform gets them."""
+        definition = Tokenization.resolve(
+            [resource.to_terraform() for resource in snapshot],
+            scope=self,
+            resolver=DefaultTokenResolver(StringConcat()),
+            preparing=False,
+        )
+        return hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()

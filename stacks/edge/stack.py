@@ -11,10 +11,14 @@ from stacks.data.contract import DataOutputs
 from stacks.edge.account import ApiGatewayLogging
 from stacks.edge.api import PaymentApi
 from stacks.edge.contract import EDGE, EdgeOutputs
+from stacks.edge.domain import CustomDomain
+from stacks.edge.firewall import Firewall
+from stacks.edge.routing import RegionalRouting
+from stacks.edge.zone import Zone, given_zone, made_zone
 
 
 class EdgeStack(LayerStack):
-    """Where callers enter a region: the REST API."""
+    """Where callers enter a region: the REST API, the one name, and the way DNS leads from it to this region."""
 
     spec = EDGE
 
@@ -24,4 +28,32 @@ class EdgeStack(LayerStack):
         compute = self.consume(ComputeOutputs)
         logging = ApiGatewayLogging(self, "logging", site=site)
         api = PaymentApi(self, "payments", site=site, compute=compute, logging=logging, key_arn=data.key_arn)
-        self.publish(EdgeOutputs(api_id=api.api.id, api_name=api.name, api_stage=api.stage_name, api_url=api.url))
+        if site.settings.edge.waf:
+            Firewall(self, "firewall", site=site, api=api, key_arn=data.key_arn)
+        zone = self._zone()
+        custom = CustomDomain(self, "domain", site=site, zone=zone, api=api)
+        routing = RegionalRouting(self, "routing", site=site, zone=zone, api=api, custom=custom)
+        self.publish(
+            EdgeOutputs(
+                api_id=api.api.id,
+                api_name=api.name,
+                api_stage=api.stage_name,
+                api_url=api.url,
+                domain_name=custom.name,
+                custom_url=custom.url,
+                regional_domain_name=custom.domain.regional_domain_name,
+                certificate_arn=custom.certificate_arn,
+                hosted_zone_id=zone.id,
+                name_servers=zone.name_servers,
+                health_check_id=routing.health_check.id,
+            )
+        )
+
+    def _zone(self) -> Zone:
+        environment = self.site.environment
+        if environment.domain.hosted_zone_id is not None:
+            return given_zone(self, environment.domain.hosted_zone_id)
+        if self.site.is_primary:
+            return made_zone(self, self.site)
+        primary = self.consume(EdgeOutputs, environment.primary)
+        return Zone(primary.hosted_zone_id, primary.name_servers)
