@@ -222,11 +222,41 @@ class EdgeSettings(Section):
 
 
 class AlarmSettings(Section):
-    """Thresholds of the alarms."""
+    """Thresholds of the alarms: each is raised above its value. `..._per_period` count per `period_s`.
+
+    What must not happen at all is alarming at once (`datapoints_to_alarm` of `evaluation_periods`), what retries heal
+    only when it lasts (`sustained_...`). More than one period, because metrics come late.
+    """
 
     failure_rate_percent: Annotated[float, Field(gt=0, le=100)] = 0.1
-    period_s: Literal[10, 30, 60, 300] = 60
-    evaluation_periods: Annotated[int, Field(ge=1, le=60)] = 1
+    # Metrics of AWS's own come every minute.
+    period_s: Literal[60, 300] = 60
+    evaluation_periods: Annotated[int, Field(ge=1, le=60)] = 3
+    datapoints_to_alarm: Annotated[int, Field(ge=1, le=60)] = 1
+    sustained_periods: Annotated[int, Field(ge=1, le=60)] = 5
+    sustained_datapoints: Annotated[int, Field(ge=1, le=60)] = 3
+    api_5xx_percent: Annotated[float, Field(ge=0, le=100)] = 1.0
+    api_latency_p99_ms: Annotated[int, Field(ge=1, le=29_000)] = 3_000
+    function_errors_per_period: Annotated[int, Field(ge=0)] = 0
+    function_throttles_per_period: Annotated[int, Field(ge=0)] = 0
+    function_duration_p99_ms: Annotated[int, Field(ge=1, le=900_000)] = 10_000
+    workflow_failed_percent: Annotated[float, Field(ge=0, le=100)] = 1.0
+    workflow_throttles_per_period: Annotated[int, Field(ge=0)] = 0
+    table_errors_per_period: Annotated[int, Field(ge=0)] = 0
+    table_throttles_per_period: Annotated[int, Field(ge=0)] = 0
+    table_replication_ms: Annotated[int, Field(ge=1)] = 10_000
+    stream_age_ms: Annotated[int, Field(ge=1)] = 60_000
+    # S3 replicates most objects within 15 minutes.
+    receipts_replication_s: Annotated[int, Field(ge=1)] = 900
+    dlq_messages: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _datapoints_fit(self) -> AlarmSettings:
+        if self.datapoints_to_alarm > self.evaluation_periods:
+            raise ValueError("datapoints_to_alarm must be at most evaluation_periods")
+        if self.sustained_datapoints > self.sustained_periods:
+            raise ValueError("sustained_datapoints must be at most sustained_periods")
+        return self
 
 
 class LogSettings(Section):

@@ -8,9 +8,9 @@ from stacks.compute.contract import COMPUTE
 from stacks.data.contract import DATA, DATA_LINKS
 from stacks.edge.contract import EDGE
 from stacks.network.contract import NETWORK
-from stacks.observability.contract import OBSERVABILITY
+from stacks.observability.contract import OBSERVABILITY, OBSERVABILITY_LINKS
 
-STACKS: tuple[StackSpec, ...] = (NETWORK, DATA, DATA_LINKS, COMPUTE, EDGE, OBSERVABILITY)
+STACKS: tuple[StackSpec, ...] = (NETWORK, DATA, DATA_LINKS, COMPUTE, EDGE, OBSERVABILITY, OBSERVABILITY_LINKS)
 
 
 def spec_of(name: str) -> StackSpec:

@@ -9,15 +9,16 @@ from shared.stack import BuildInputs, LayerStack
 from stacks.data.contract import DataOutputs
 from stacks.edge.contract import EdgeOutputs
 from stacks.network.contract import NetworkOutputs
-from stacks.observability.alarms import FailureRateAlarm
+from stacks.observability.alarms.payments import ALL_REGIONS_ALARM, FAILURE_RATE_ALARM
+from stacks.observability.alarms.region import RegionAlarms
 from stacks.observability.alerts import Alerts
 from stacks.observability.contract import OBSERVABILITY, ObservabilityOutputs
-from stacks.observability.dashboard import GlobalDashboard
+from stacks.observability.dashboards.dashboard import Dashboards
 from stacks.observability.flow_logs import FlowLogs
 
 
 class ObservabilityStack(LayerStack):
-    """What on-call sees of a region: alerts, alarms, the dashboard over all regions, the VPC's flow logs.
+    """What on-call sees of a region: alerts, alarms, dashboards, the VPC's flow logs.
 
     No GuardDuty detector is made here: there is one per account and region, and it is enabled at account level.
     """
@@ -28,17 +29,23 @@ class ObservabilityStack(LayerStack):
         super().__init__(scope, site, inputs)
         network = self.consume(NetworkOutputs)
         data = self.consume(DataOutputs)
-        edge = self.consume(EdgeOutputs)
+        # The API is watched by its name; reading its contract makes this stack wait for it.
+        self.consume(EdgeOutputs)
         alerts = Alerts(self, "alerts", site=site, key_arn=data.key_arn)
-        failure_rate = FailureRateAlarm(self, "failure-rate", site=site, topic_arn=alerts.topic.arn)
-        dashboard = GlobalDashboard(self, "dashboard", site=site, api_name=edge.api_name)
+        alarms = RegionAlarms(self, "alarms", site=site, topic_arn=str(alerts.topic.arn))
+        dashboards = Dashboards(self, "dashboards", site=site, alarms=alarms)
         FlowLogs(self, "flow-logs", site=site, vpc_id=network.vpc_id, key_arn=data.key_arn)
         self.publish(
             ObservabilityOutputs(
                 alert_topic_arn=alerts.topic.arn,
                 oncall_queue_url=alerts.queue.url,
                 oncall_queue_arn=alerts.queue.arn,
-                dashboard_name=dashboard.name,
-                failure_rate_alarm_name=failure_rate.name,
+                oncall_dlq_arn=alerts.undelivered.arn,
+                dashboard_name=dashboards.all_regions_name,
+                region_dashboard_name=dashboards.region_name,
+                failure_rate_alarm_name=alarms.alarms[FAILURE_RATE_ALARM].name,
+                all_regions_failure_rate_alarm_name=alarms.alarms[ALL_REGIONS_ALARM].name,
+                region_unwell_alarm_name=alarms.unwell_name,
+                alarm_names=alarms.names,
             )
         )
