@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.sandbox.clients import ACCOUNT, HOME, Clients
+from tests.sandbox.clients import ACCOUNT, AWAY, HOME, Clients
 
 Probe = Callable[[Clients], bool]
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/some"
@@ -224,7 +224,32 @@ def zone_not_signed(aws: Clients) -> bool:
     return bool(dns.get_dnssec(HostedZoneId=zone)["Status"]["ServeSignature"] == "NOT_SIGNING")
 
 
+def domain_of_each_region(aws: Clients) -> bool:
+    """One name in two regions: a request to a region's own endpoint is answered by that region's API."""
+    import httpx
+
+    name, answers = f"{uuid.uuid4().hex[:8]}.example.com", []
+    for region in (HOME, AWAY):
+        gateway = aws("apigateway", region)
+        endpoint = gateway.create_domain_name(domainName=name, endpointConfiguration={"types": ["REGIONAL"]})
+        api = gateway.create_rest_api(name=region)
+        where = {"restApiId": api["id"], "resourceId": api["rootResourceId"], "httpMethod": "GET"}
+        gateway.put_method(**where, authorizationType="NONE")
+        templates = {"application/json": '{"statusCode": 200}'}
+        gateway.put_integration(**where, type="MOCK", requestTemplates=templates)
+        gateway.put_method_response(**where, statusCode="200")
+        gateway.put_integration_response(
+            **where, statusCode="200", responseTemplates={"application/json": json.dumps({"region": region})}
+        )
+        gateway.create_deployment(restApiId=api["id"], stageName="live")
+        gateway.create_base_path_mapping(domainName=name, basePath="api", restApiId=api["id"], stage="live")
+        answer = httpx.get(f"{aws.endpoint}/api/", headers={"Host": endpoint["regionalDomainName"]})
+        answers.append(answer.json()["region"])
+    return answers == [HOME, AWAY]
+
+
 PROBES: list[Probe] = [
+    domain_of_each_region,
     endpoint_groups,
     endpoint_private_dns,
     endpoint_interfaces,

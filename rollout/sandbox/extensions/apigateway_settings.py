@@ -7,8 +7,13 @@ object, UpdateDomainName and UpdateBasePathMapping don't exist.
 AWS: PutIntegration, CreateApiKey, BasePathMapping ("(none)" if no base path), DomainName,
 UpdateDomainName and UpdateBasePathMapping in the API Gateway API reference.
 
+A request to one name in several regions reaches the region that DNS names; here, without DNS, a
+request whose Host is a domain's `regionalDomainName` reaches that region (on AWS the name is only
+resolved).
+
 Patched: `_put_integration`, `_create_api_key`, `_create_base_path_mapping`,
-`_get_base_path_mapping`, `_delete_base_path_mapping`, `_create_domain_name`, `handle_request`.
+`_get_base_path_mapping`, `_delete_base_path_mapping`, `_create_domain_name`, `find_domain_scope`,
+`handle_request`.
 """
 
 from __future__ import annotations
@@ -53,6 +58,12 @@ def apply() -> None:
             del domain["mutualTlsAuthentication"]
         return gateway._v1_response(domain, 201)
 
+    def find_domain(original: Any, host: str) -> Any:
+        for (account, region, name), domain in gateway._domain_names.all_items():
+            if account == gateway.get_account_id() and domain["regionalDomainName"].lower() == host.lower():
+                return account, region, name
+        return original(host)
+
     async def handle(original: Any, method: str, path: str, *request: Any) -> Any:
         _headers, body, _query = request
         parts = [unquote(part) for part in path.strip("/").split("/") if part]
@@ -70,6 +81,7 @@ def apply() -> None:
     wrap(gateway, "_get_base_path_mapping", with_decoded_path)
     wrap(gateway, "_delete_base_path_mapping", with_decoded_path)
     wrap(gateway, "_create_domain_name", create_domain)
+    wrap(gateway, "find_domain_scope", find_domain)
     wrap(gateway, "handle_request", handle)
 
 
