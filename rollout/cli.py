@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rollout import graphs, outputs, selection
+from rollout import graphs, outputs
 from rollout.engine import Engine
 from rollout.payments import Order, PaymentApi
 from rollout.plugins import locate
@@ -33,7 +33,6 @@ from rollout.toolchain import find_tool
 from shared.contracts import StackId
 from shared.errors import TripointError, UsageError
 from shared.node import use_supported_node
-from stacks.catalogue import STACKS, spec_of
 
 EXIT_CHANGES = 3
 EXIT_INTERRUPTED = 130
@@ -88,7 +87,7 @@ def deploy(
 ) -> None:
     """Deploy the stacks of one layer. What it builds on must be deployed."""
     project = Project.open(config)
-    chosen = selection.select(project.graph, STACKS, layer, region)
+    chosen = project.select(layer, region)
     _finish(project, _engine(project, parallel).deploy(chosen))
 
 
@@ -102,7 +101,7 @@ def diff(
 ) -> None:
     """Show what a deployment would change. Exit code 0: nothing; 3: something; 1: it can't be told."""
     project = Project.open(config)
-    chosen = selection.select(project.graph, STACKS, layer, region)
+    chosen = project.select(layer, region)
     report = _engine(project, parallel).diff(chosen, details=details)
     for result in report.stacks:
         if result.plan_text:
@@ -125,7 +124,7 @@ def destroy(
 ) -> None:
     """Destroy stacks, consumers before producers; all of them and the state buckets when no layer is given."""
     project = Project.open(config)
-    chosen = selection.select(project.graph, STACKS, layer, region)
+    chosen = project.select(layer, region)
 
     def confirm(doomed: Sequence[StackId]) -> None:
         if not yes and not project.environment.is_sandbox:
@@ -156,7 +155,7 @@ def unlock(
 def synth(layer: LayerArgument = None, region: RegionOption = None, config: ConfigOption = None) -> None:
     """Write the Terraform JSON of the stacks."""
     project = Project.open(config)
-    chosen = selection.select(project.graph, STACKS, layer, region)
+    chosen = project.select(layer, region)
     folder = _engine(project, 1).synth(chosen)
     for stack in chosen:
         _say(project.workspace.shown(folder / str(stack) / "cdk.tf.json"))
@@ -171,7 +170,7 @@ def show_outputs(
 ) -> None:
     """Show the outputs of what is deployed."""
     project = Project.open(config)
-    chosen = selection.select(project.graph, STACKS, stack, region)
+    chosen = project.select(stack, region)
     flat = outputs.flatten(project.deployed(chosen).values())
     if as_json_text:
         print(outputs.render(flat), end="")
@@ -202,7 +201,7 @@ def status(config: ConfigOption = None) -> None:
     table.add_column("last change", no_wrap=True)
     for stack in project.graph.order:
         state = deployed.get(stack)
-        owner = spec_of(stack.name).owner
+        owner = project.spec(stack).owner
         if state is None:
             table.add_row(str(stack), owner, Text("not deployed", "dim"), "", "", "")
             continue
@@ -280,7 +279,7 @@ def pay(
     """Send one payment through the deployed API and wait for its final state. Exit code 0 only for SETTLED."""
     project = Project.open(config)
     for name in (region, read_from):
-        selection.select(project.graph, STACKS, None, name)
+        project.select(None, name)
     flat = project.read_outputs()
     local = project.environment.is_sandbox
     wanted = Order(amount=amount, currency=currency, merchant_id=merchant, payment_method=token)
@@ -380,7 +379,7 @@ def _say(text: str) -> None:
 
 
 def _one(project: Project, stack: str) -> tuple[StackId, ...]:
-    chosen = selection.select(project.graph, STACKS, stack)
+    chosen = project.select(stack)
     if len(chosen) != 1:
         raise UsageError(f"{stack!r} is {len(chosen)} stacks; name one: {', '.join(map(str, chosen))}")
     return chosen

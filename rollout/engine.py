@@ -26,7 +26,6 @@ from rollout.terraform import Changes, StackTerraform, TerraformError, Transcrip
 from rollout.toolchain import Tool, find_tool
 from shared.contracts import Graph, StackId
 from shared.errors import TripointError
-from stacks.catalogue import spec_of
 
 
 @dataclass(frozen=True)
@@ -161,7 +160,7 @@ class Engine:
         return self._project.workspace.synth / "stacks"
 
     def _promised(self, stack: StackId) -> Collection[str]:
-        return spec_of(stack.name).publishes.fields()
+        return self._project.spec(stack).publishes.fields()
 
     # -- phases -----------------------------------------------------------------------------------
 

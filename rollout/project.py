@@ -10,13 +10,14 @@ from typing import Any
 
 from rollout import outputs
 from rollout.sandbox.manager import Sandbox, SandboxError, SandboxStatus
+from rollout.selection import select
 from rollout.state import DeployedStack, StateStore
 from rollout.target import Target
 from rollout.workspace import Workspace, project_root
 from shared.config import Environment, load
-from shared.contracts import Graph, StackId
+from shared.contracts import Graph, StackId, StackSpec, build_graph
 from shared.errors import TripointError
-from stacks.catalogue import graph_of
+from stacks.catalogue import STACKS
 
 DEFAULT_CONFIG = "config/sandbox.toml"
 
@@ -31,6 +32,7 @@ class Project:
 
     config: Path
     environment: Environment
+    specs: tuple[StackSpec, ...]
     graph: Graph
     workspace: Workspace
     target: Target
@@ -52,11 +54,20 @@ class Project:
         return cls(
             config=path.resolve(),
             environment=environment,
-            graph=graph_of(environment),
+            specs=STACKS,
+            graph=build_graph(STACKS, list(environment.regions), environment.primary),
             workspace=Workspace.of(environment.suffix, root),
             target=target,
             store=StateStore(environment, target),
         )
+
+    def spec(self, stack: StackId) -> StackSpec:
+        """What kind of stack one is."""
+        return next(spec for spec in self.specs if spec.name == stack.name)
+
+    def select(self, layer: str | None = None, region: str | None = None) -> tuple[StackId, ...]:
+        """The stacks meant by a layer and a region; see :func:`rollout.selection.select`."""
+        return select(self.graph, self.specs, layer, region)
 
     # -- the sandbox ------------------------------------------------------------------------------
 

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from rollout import cli
-from tests.rollout.support import AWS_CONFIG, CONFIG, files_below, write_config
+from rollout import project as project_module
+from shared.errors import TripointError
+from tests.rollout.support import AWS_CONFIG, CONFIG, GRAPH, SPECS, files_below, write_config
 
 
 class Answer:
@@ -44,7 +46,7 @@ def tripoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     monkeypatch.setenv("TRIPOINT_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("TRIPOINT_OUTPUTS", str(tmp_path / "flat.json"))
     monkeypatch.delenv("TRIPOINT_CONFIG", raising=False)
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(project_module, "STACKS", SPECS)
     return Shell(tmp_path, monkeypatch, capsys)
 
 
@@ -83,7 +85,7 @@ def test_an_unknown_layer_is_one_line(tripoint: Shell, command: str) -> None:
     answer = tripoint(command, "nope", "--config", config)
     assert (answer.code, answer.out) == (2, "")
     assert answer.err == (
-        "error: layer 'nope' does not exist; allowed: network, data, compute, edge, observability, "
+        "error: layer 'nope' does not exist; allowed: network, data, compute, edge, data-links, "
         "or one stack such as network-us-east-1\n"
     )
     assert files_below(tripoint.folder) == ["test.toml"]
@@ -150,7 +152,7 @@ def test_with_the_sandbox_stopped_nothing_is_deployed_and_nothing_starts_it(trip
     status = tripoint("status", "--config", config)
     assert status.code == 0
     assert status.out.startswith("sandbox stopped\n")
-    assert "0 of 10 stacks deployed, 0 resources" in status.out
+    assert f"0 of {len(GRAPH.order)} stacks deployed, 0 resources" in status.out
     assert tripoint("outputs", "--json", "--config", config).out == "{}\n"
     assert tripoint("sandbox", "status", "--config", config).code == 1
     pay = tripoint("pay", "--region", "eu-west-1", "--config", config)
@@ -187,9 +189,9 @@ def test_the_environment_for_a_shell_names_the_sandbox_and_no_real_credentials(t
 
 
 def test_unlock_wants_one_stack(tripoint: Shell) -> None:
-    answer = tripoint("unlock", "data", "--id", "x", "--config", tripoint.config())
+    answer = tripoint("unlock", "network", "--id", "x", "--config", tripoint.config())
     assert answer.code == 2
-    assert answer.err.startswith("error: 'data' is 2 stacks; name one: data-us-east-1, data-eu-west-1")
+    assert answer.err.startswith("error: 'network' is 2 stacks; name one: network-us-east-1, network-eu-west-1")
 
 
 def test_an_expected_error_shows_no_traceback_in_a_real_process(tmp_path: Path) -> None:
@@ -204,6 +206,15 @@ def test_an_expected_error_shows_no_traceback_in_a_real_process(tmp_path: Path) 
     assert done.stdout == ""
     assert done.stderr.startswith(f"error: {tmp_path}/absent.toml: no such configuration file; ")
     assert done.stderr.count("\n") == 1
+
+
+def test_an_error_of_several_lines_is_still_shown_as_one(tripoint: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(config: object) -> None:
+        raise TripointError("one\n  two")
+
+    monkeypatch.setattr(cli.Project, "open", refuse)
+    answer = tripoint("order")
+    assert (answer.code, answer.err) == (1, "error: one two\n")
 
 
 def test_called_without_anything_it_explains_itself(tripoint: Shell) -> None:

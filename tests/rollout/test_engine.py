@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -26,8 +26,7 @@ from rollout.workspace import Workspace
 from shared.config import load
 from shared.contracts import StackId
 from shared.errors import TripointError
-from stacks.catalogue import graph_of, spec_of
-from tests.rollout.support import AWS_CONFIG, Recorder, write_config, write_script
+from tests.rollout.support import AWS_CONFIG, GRAPH, SPECS, Recorder, ids, promised, write_config, write_script
 
 # Applies by writing a state file; how each stack behaves is laid out in a file beside it.
 TERRAFORM = """
@@ -52,7 +51,9 @@ if how.get("wait"):
     stopped = []
     signal.signal(signal.SIGINT, lambda *_: stopped.append(1))
     (world / "waiting").touch()
-    while not stopped:
+    for _ in range(1000):
+        if stopped:
+            break
         time.sleep(0.01)
 state = world / "states" / stack
 here = state.exists()
@@ -81,7 +82,7 @@ class FakeStore:
             return None
         outputs = json.loads(path.read_text())
         if outputs is None:
-            outputs = {name: f"{name} of {stack}" for name in spec_of(stack.name).publishes.fields()}
+            outputs = {name: f"{name} of {stack}" for name in promised(stack)}
         return DeployedStack(stack, 1, datetime.now(UTC), 2, outputs, "1.11.4")
 
     def deployed(self, stacks: Iterable[StackId]) -> dict[StackId, DeployedStack]:
@@ -122,7 +123,8 @@ class World:
         self.project = Project(
             config=folder / "test.toml",
             environment=environment,
-            graph=graph_of(environment),
+            specs=SPECS,
+            graph=GRAPH,
             workspace=Workspace(folder, folder / ".tripoint", "t1", folder / "flat.json"),
             target=cast(Target, FakeTarget()),
             store=cast(StateStore, self.store),
@@ -138,12 +140,6 @@ class World:
 
     def engine(self) -> Engine:
         return Engine(self.project, self.recorder, parallel=2, steps=self.steps)
-
-    def all(self) -> tuple[StackId, ...]:
-        return self.project.graph.order
-
-    def ids(self, *names: str) -> tuple[StackId, ...]:
-        return tuple(stack for stack in self.all() if str(stack) in names)
 
     def behave(self, stack: str, **how: Any) -> None:
         (self.folder / f"{stack}.json").write_text(json.dumps(how))
@@ -168,35 +164,35 @@ def statuses(report: RunReport) -> dict[str, str]:
 
 def test_a_rollout_applies_everything_in_order_and_writes_the_outputs(world: World) -> None:
     """LAY-04, PAY-20."""
-    report = world.engine().deploy(world.all())
+    report = world.engine().deploy(GRAPH.order)
     assert report.ok
     assert set(statuses(report).values()) == {"applied"}
     applied = world.calls("apply")
-    for stack, needs in world.project.graph.needs.items():
+    for stack, needs in GRAPH.needs.items():
         assert all(applied.index(str(need)) < applied.index(str(stack)) for need in needs)
     assert world.flat()["edge-eu-west-1.api_url"] == "api_url of edge-eu-west-1"
-    assert report.resources == 2 * len(world.all())
+    assert report.resources == 2 * len(GRAPH.order)
     assert {"functions", "synth", "state", "stacks", "outputs"} <= report.phases.keys()
 
 
 def test_the_same_again_changes_nothing_and_initializes_nothing(world: World) -> None:
-    world.engine().deploy(world.all())
-    report = world.engine().deploy(world.all())
+    world.engine().deploy(GRAPH.order)
+    report = world.engine().deploy(GRAPH.order)
     assert set(statuses(report).values()) == {"unchanged"}
-    assert len(world.calls("init")) == len(world.all())
+    assert len(world.calls("init")) == len(GRAPH.order)
 
 
 def test_a_failed_stack_blocks_its_dependents_and_the_outputs_tell_what_is_there(world: World) -> None:
     """LAY-04, PAY-20."""
     world.behave("compute-eu-west-1", error="no capacity")
-    report = world.engine().deploy(world.all())
+    report = world.engine().deploy(GRAPH.order)
     found = statuses(report)
     assert not report.ok
     assert {stack for stack, status in found.items() if status == "failed"} == {"compute-eu-west-1"}
     assert {stack for stack, status in found.items() if status == "blocked"} == {
-        "edge-eu-west-1", "observability-eu-west-1",
+        "edge-eu-west-1",
     }  # fmt: skip
-    assert found["observability-us-east-1"] == "applied"
+    assert found["edge-us-east-1"] == "applied"
     [failed] = report.failed
     assert failed.error == ["error: no capacity"]
     assert not any(key.startswith("compute-eu-west-1.") for key in world.flat())
@@ -204,23 +200,23 @@ def test_a_failed_stack_blocks_its_dependents_and_the_outputs_tell_what_is_there
 
 def test_the_next_rollout_takes_up_where_a_failed_one_ended(world: World) -> None:
     world.behave("compute-eu-west-1", error="no capacity")
-    world.engine().deploy(world.all())
+    world.engine().deploy(GRAPH.order)
     world.behave("compute-eu-west-1")
-    report = world.engine().deploy(world.all())
+    report = world.engine().deploy(GRAPH.order)
     assert report.ok
     assert {stack for stack, status in statuses(report).items() if status == "applied"} == {
-        "compute-eu-west-1", "edge-eu-west-1", "observability-eu-west-1",
+        "compute-eu-west-1", "edge-eu-west-1",
     }  # fmt: skip
 
 
 def test_one_stack_alone_needs_its_upstream_and_is_refused_before_anything_runs(world: World) -> None:
     """LAY-03."""
-    chosen = world.ids("compute-eu-west-1")
+    chosen = ids("compute-eu-west-1")
     with pytest.raises(UpstreamMissingError, match="data-eu-west-1"):
         world.engine().deploy(chosen)
     assert not (world.folder / "calls").exists()
     assert not world.store.buckets
-    world.engine().deploy(world.all())
+    world.engine().deploy(GRAPH.order)
     report = world.engine().deploy(chosen)
     assert statuses(report) == {"compute-eu-west-1": "unchanged"}
 
@@ -228,18 +224,18 @@ def test_one_stack_alone_needs_its_upstream_and_is_refused_before_anything_runs(
 def test_upstream_without_a_promised_output_is_refused(world: World) -> None:
     """LAY-08."""
     world.behave("network-eu-west-1", outputs={"vpc_id": "vpc-1"})
-    world.engine().deploy(world.ids("network-eu-west-1", "data-us-east-1", "data-eu-west-1"))
-    with pytest.raises(UpstreamMissingError, match="network-eu-west-1 is deployed without the outputs private_subnet"):
-        world.engine().deploy(world.ids("compute-eu-west-1"))
+    world.engine().deploy(ids("network-eu-west-1", "data-us-east-1", "data-eu-west-1"))
+    with pytest.raises(UpstreamMissingError, match="network-eu-west-1 is deployed without the outputs subnet_ids"):
+        world.engine().deploy(ids("compute-eu-west-1"))
 
 
 def test_a_destroy_runs_in_reverse_and_leaves_nothing(world: World) -> None:
     """LAY-04, PAY-16."""
-    world.engine().deploy(world.all())
-    report = world.engine().destroy(world.all())
+    world.engine().deploy(GRAPH.order)
+    report = world.engine().destroy(GRAPH.order)
     assert set(statuses(report).values()) == {"destroyed"}
     destroyed = world.calls("destroy")
-    for stack, needs in world.project.graph.needs.items():
+    for stack, needs in GRAPH.needs.items():
         assert all(destroyed.index(str(stack)) < destroyed.index(str(need)) for need in needs)
     assert not world.store.buckets
     assert world.flat() == {}
@@ -247,50 +243,60 @@ def test_a_destroy_runs_in_reverse_and_leaves_nothing(world: World) -> None:
 
 def test_a_failed_destroy_keeps_what_is_below_and_the_states(world: World) -> None:
     """LAY-05: a producer never goes before its consumer has gone."""
-    world.engine().deploy(world.all())
+    world.engine().deploy(GRAPH.order)
     world.behave("compute-eu-west-1", error="in use")
-    report = world.engine().destroy(world.all())
+    report = world.engine().destroy(GRAPH.order)
     found = statuses(report)
     assert found["compute-eu-west-1"] == "failed"
     assert {found[name] for name in ("network-eu-west-1", "data-eu-west-1", "data-us-east-1")} == {"blocked"}
     assert found["network-us-east-1"] == "destroyed"
     assert world.store.buckets
     world.behave("compute-eu-west-1")
-    assert world.engine().destroy(world.all()).ok
+    assert world.engine().destroy(GRAPH.order).ok
     assert not world.store.buckets
+
+
+def test_the_states_of_production_stay_when_everything_else_goes(world: World) -> None:
+    """PAY-16."""
+    protection = world.project.environment.protection.model_copy(update={"production": True})
+    environment = world.project.environment.model_copy(update={"protection": protection})
+    world.project = replace(world.project, environment=environment)
+    world.engine().deploy(GRAPH.order)
+    assert world.engine().destroy(GRAPH.order).ok
+    assert world.store.buckets
 
 
 def test_destroying_what_others_need_is_refused_before_anything_runs(world: World) -> None:
     """LAY-05."""
-    world.engine().deploy(world.all())
-    with pytest.raises(DependentsDeployedError, match="compute-eu-west-1, edge-eu-west-1, observability-eu-west-1"):
-        world.engine().destroy(world.ids("data-eu-west-1"))
+    world.engine().deploy(GRAPH.order)
+    with pytest.raises(DependentsDeployedError, match="compute-eu-west-1, edge-eu-west-1"):
+        world.engine().destroy(ids("network-eu-west-1"))
     assert world.calls("destroy") == []
 
 
 def test_with_dependents_goes_upwards_only_and_keeps_the_states(world: World) -> None:
     """LAY-05."""
-    world.engine().deploy(world.all())
-    report = world.engine().destroy(world.ids("compute-eu-west-1"), with_dependents=True)
-    assert set(statuses(report)) == {"compute-eu-west-1", "edge-eu-west-1", "observability-eu-west-1"}
+    world.engine().deploy(GRAPH.order)
+    report = world.engine().destroy(ids("compute-eu-west-1"), with_dependents=True)
+    assert set(statuses(report)) == {"compute-eu-west-1", "edge-eu-west-1"}
     assert world.store.buckets
     assert "network-eu-west-1.vpc_id" in world.flat()
 
 
 def test_a_destroy_that_is_not_confirmed_destroys_nothing(world: World) -> None:
-    world.engine().deploy(world.all())
+    world.engine().deploy(GRAPH.order)
 
     def refuse(doomed: Sequence[StackId]) -> None:
         raise TripointError(f"no: {len(doomed)}")
 
-    with pytest.raises(TripointError, match="no: 10"):
-        world.engine().destroy(world.all(), confirm=refuse)
+    with pytest.raises(TripointError, match=f"no: {len(GRAPH.order)}"):
+        world.engine().destroy(GRAPH.order, confirm=refuse)
     assert world.calls("destroy") == []
 
 
 def test_a_diff_plans_what_it_can_and_says_what_the_rest_waits_for(world: World) -> None:
-    world.engine().deploy(world.ids("data-us-east-1"))
-    report = world.engine().diff(world.ids("data-us-east-1", "data-eu-west-1", "compute-eu-west-1"))
+    world.engine().deploy(ids("data-us-east-1"))
+    report = world.engine().diff(ids("data-us-east-1", "data-eu-west-1", "compute-eu-west-1"))
     assert statuses(report) == {
         "data-us-east-1": "unchanged", "data-eu-west-1": "planned", "compute-eu-west-1": "waiting",
     }  # fmt: skip
@@ -303,7 +309,7 @@ def test_a_diff_plans_what_it_can_and_says_what_the_rest_waits_for(world: World)
 def test_a_held_lock_is_reported_with_its_holder_and_the_remedy(world: World) -> None:
     """LAY-06."""
     world.behave("network-us-east-1", error="Error acquiring the state lock")
-    report = world.engine().deploy(world.ids("network-us-east-1"))
+    report = world.engine().deploy(ids("network-us-east-1"))
     assert report.failed[0].error == [
         "network-us-east-1: state is locked by ann@host since 2025-01-02T03:04:05 (apply, lock id id-1)",
         "if that run is dead, release it with: tripoint unlock network-us-east-1 --id id-1",
@@ -321,7 +327,7 @@ def test_an_interrupt_lets_what_runs_finish_and_starts_nothing_more(world: World
 
     thread = threading.Thread(target=interrupt)
     thread.start()
-    report = world.engine().deploy(world.all())
+    report = world.engine().deploy(GRAPH.order)
     thread.join()
     found = statuses(report)
     assert report.interrupted
@@ -334,5 +340,5 @@ def test_an_interrupt_lets_what_runs_finish_and_starts_nothing_more(world: World
 
 
 def test_progress_names_each_phase_of_a_stack(world: World) -> None:
-    world.engine().deploy(world.ids("network-us-east-1"))
+    world.engine().deploy(ids("network-us-east-1"))
     assert [state for _, state in world.recorder.states] == ["running", "init", "apply", "applied"]

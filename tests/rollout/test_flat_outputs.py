@@ -169,9 +169,7 @@ def test_removing_takes_every_version_along(environment: Environment, store: Sta
 def test_the_states_of_production_are_never_removed(environment: Environment, store: StateStore) -> None:
     """PAY-16."""
     store.create_buckets()
-    kept = environment.model_copy(
-        update={"protection": environment.protection.model_copy(update={"production": True})}
-    )
+    kept = environment.model_copy(update={"protection": environment.protection.model_copy(update={"production": True})})
     with pytest.raises(StateError, match="never removed"):
         StateStore(kept, Target(kept)).remove_buckets()
     assert len(boto3.client("s3", "us-east-1").list_buckets()["Buckets"]) == len(REGIONS)
@@ -217,8 +215,7 @@ def test_credentials_of_another_account_are_refused(environment: Environment) ->
     with pytest.raises(TargetError) as caught:
         Target(other).verify_account()
     assert str(caught.value) == (
-        "the AWS credentials belong to account 123456789012; "
-        "the configuration's target.account_id is 210987654321"
+        "the AWS credentials belong to account 123456789012; the configuration's target.account_id is 210987654321"
     )
 
 

@@ -141,6 +141,18 @@ def test_an_unexpected_error_ends_the_run_after_what_runs() -> None:
     assert log.at_once == 0
 
 
+def test_after_an_unexpected_error_nothing_new_starts() -> None:
+    begun: list[StackId] = []
+
+    def work(one: StackId) -> Status:
+        begun.append(one)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(graph_from({"a": [], "b": [], "c": []}), work, parallel=1)
+    assert begun == [stack("a")]
+
+
 def test_every_change_of_status_is_told_in_order() -> None:
     told: list[tuple[StackId, Status]] = []
     changed: Callable[[StackId, Status], None] = lambda one, status: told.append((one, status))  # noqa: E731

@@ -12,55 +12,51 @@ from rollout.selection import (
     select,
     to_destroy,
 )
-from shared.contracts import StackId, build_graph
 from shared.errors import UsageError
-from stacks.catalogue import STACKS, spec_of
-
-REGIONS = ["us-east-1", "eu-west-1"]
-GRAPH = build_graph(STACKS, REGIONS, "us-east-1")
+from tests.rollout.support import GRAPH, REGIONS, SPECS, ids, promised
 
 
-def ids(*names: str) -> list[StackId]:
-    return [next(stack for stack in GRAPH.order if str(stack) == name) for name in names]
-
-
-def promised(stack: StackId) -> list[str]:
-    return list(spec_of(stack.name).publishes.fields())
-
-
-def test_a_layer_means_its_stacks_in_all_regions() -> None:
-    chosen = select(GRAPH, STACKS, "edge")
+def test_a_layer_means_all_its_stacks_in_all_regions() -> None:
+    chosen = select(GRAPH, SPECS, "data")
     assert {stack.region for stack in chosen} == set(REGIONS)
-    assert {spec_of(stack.name).layer for stack in chosen} == {"edge"}
+    assert {stack.name for stack in chosen} == {"data", "data-links"}
+
+
+def test_a_kind_of_stack_means_that_kind_alone() -> None:
+    assert {stack.name for stack in select(GRAPH, SPECS, "data-links")} == {"data-links"}
 
 
 def test_a_region_narrows_it_and_a_full_name_is_one_stack() -> None:
     """LAY-03."""
-    assert [str(one) for one in select(GRAPH, STACKS, "network", "eu-west-1")] == ["network-eu-west-1"]
-    assert [str(one) for one in select(GRAPH, STACKS, "network-eu-west-1")] == ["network-eu-west-1"]
-    assert select(GRAPH, STACKS) == GRAPH.order
+    assert [str(one) for one in select(GRAPH, SPECS, "network", "eu-west-1")] == ["network-eu-west-1"]
+    assert [str(one) for one in select(GRAPH, SPECS, "network-eu-west-1")] == ["network-eu-west-1"]
+    assert select(GRAPH, SPECS) == GRAPH.order
 
 
 def test_an_unknown_layer_is_named_with_what_is_allowed() -> None:
-    with pytest.raises(UsageError, match=r"layer 'nope' does not exist; allowed: network, data, compute, edge, "):
-        select(GRAPH, STACKS, "nope")
+    with pytest.raises(UsageError) as caught:
+        select(GRAPH, SPECS, "nope")
+    assert str(caught.value) == (
+        "layer 'nope' does not exist; allowed: network, data, compute, edge, data-links, "
+        "or one stack such as network-us-east-1"
+    )
 
 
 def test_an_unknown_region_is_named_with_what_is_allowed() -> None:
     with pytest.raises(
         UsageError, match=r"^region 'mars-1' is not in this environment; allowed: us-east-1, eu-west-1$"
     ):
-        select(GRAPH, STACKS, None, "mars-1")
+        select(GRAPH, SPECS, None, "mars-1")
 
 
 def test_a_stack_of_another_region_is_refused() -> None:
     with pytest.raises(UsageError, match="not in region 'us-east-1'"):
-        select(GRAPH, STACKS, "network-eu-west-1", "us-east-1")
+        select(GRAPH, SPECS, "network-eu-west-1", "us-east-1")
 
 
 def test_a_restricted_graph_keeps_needs_through_what_was_left_out() -> None:
-    # observability-eu-west-1 needs data-us-east-1 only by way of other stacks.
-    chosen = ids("data-us-east-1", "observability-eu-west-1")
+    # edge-eu-west-1 needs data-us-east-1 only by way of other stacks.
+    chosen = ids("data-us-east-1", "edge-eu-west-1")
     assert restrict(GRAPH, chosen).needs == {chosen[0]: (), chosen[1]: (chosen[0],)}
 
 
@@ -85,17 +81,14 @@ def test_upstream_that_is_deployed_together_needs_no_outputs_yet() -> None:
 
 def test_destroying_below_deployed_stacks_is_refused_and_names_them() -> None:
     """LAY-05."""
-    with pytest.raises(DependentsDeployedError, match=r"^data-eu-west-1: .*: compute-eu-west-1, edge-eu-west-1, "):
-        to_destroy(GRAPH, ids("data-eu-west-1"), GRAPH.order, with_dependents=False)
+    with pytest.raises(DependentsDeployedError, match=r"^network-eu-west-1: .*: compute-eu-west-1, edge-eu-west-1; "):
+        to_destroy(GRAPH, ids("network-eu-west-1"), GRAPH.order, with_dependents=False)
 
 
 def test_with_dependents_takes_them_along_and_nothing_else() -> None:
     """LAY-05."""
-    doomed = to_destroy(GRAPH, ids("data-eu-west-1"), GRAPH.order, with_dependents=True)
-    assert doomed == tuple(
-        one for one in GRAPH.order if one in {*ids("data-eu-west-1"), *GRAPH.all_dependents(ids("data-eu-west-1"))}
-    )
-    assert all(one.region == "eu-west-1" for one in doomed)
+    doomed = to_destroy(GRAPH, ids("network-eu-west-1"), GRAPH.order, with_dependents=True)
+    assert doomed == ids("network-eu-west-1", "compute-eu-west-1", "edge-eu-west-1")
 
 
 def test_stacks_that_are_not_deployed_are_left_out_of_a_destroy() -> None:
