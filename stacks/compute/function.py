@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-from cdktf import AssetType, TerraformAsset
 from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
 from cdktf_cdktf_provider_aws.iam_role import IamRole
 from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
@@ -22,6 +18,7 @@ from constructs import Construct
 
 from shared.grants import Grant, attach_to_vpc, policy, trust, use_key, write_logs
 from shared.site import Site
+from stacks.compute.code import FunctionCode
 from stacks.network.contract import NetworkOutputs
 
 
@@ -37,7 +34,7 @@ class PaymentFunction(Construct):
         name: str,
         description: str,
         handler: str,
-        zip: Path,
+        code: FunctionCode,
         environment: Mapping[str, str],
         grants: Sequence[Grant],
         network: NetworkOutputs,
@@ -67,7 +64,6 @@ class PaymentFunction(Construct):
             name="function",
             policy=policy([write_logs(logs.arn), attach_to_vpc(), use_key(key_arn), *grants]),
         )
-        code = TerraformAsset(self, "zip", path=str(zip.resolve()), type=AssetType.FILE)
         self.function = LambdaFunction(
             self,
             "function",
@@ -76,8 +72,9 @@ class PaymentFunction(Construct):
             role=self.role.arn,
             runtime=settings.runtime,
             handler=handler,
-            filename=code.path,
-            source_code_hash=base64.b64encode(hashlib.sha256(zip.read_bytes()).digest()).decode(),
+            s3_bucket=code.bucket,
+            s3_key=code.key,
+            source_code_hash=code.hash,
             memory_size=settings.memory_mb,
             timeout=settings.timeout_s,
             reserved_concurrent_executions=settings.concurrency_of(name),
@@ -89,7 +86,7 @@ class PaymentFunction(Construct):
             ),
             tracing_config=LambdaFunctionTracingConfig(mode="Active"),
             logging_config=LambdaFunctionLoggingConfig(log_format="JSON", log_group=logs.name),
-            # Without its policy a function in a VPC cannot be created, and one without its log group makes its own.
+            # Without its policy a function in a VPC cannot be created.
             depends_on=[granted],
         )
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable
 
 from constructs import Construct
 
@@ -11,6 +10,7 @@ from functions.catalogue import FUNCTIONS, SERVICE_NAME, Env
 from functions.catalogue import Grant as Verb
 from shared.grants import Grant
 from shared.site import Site
+from stacks.compute.code import FunctionCodes
 from stacks.compute.function import PaymentFunction
 from stacks.data.contract import DataOutputs
 from stacks.network.contract import NetworkOutputs
@@ -29,7 +29,7 @@ class PaymentFunctions(Construct):
         id: str,
         *,
         site: Site,
-        zips: Mapping[str, Path],
+        codes: FunctionCodes,
         network: NetworkOutputs,
         data: DataOutputs,
         bus_name: str,
@@ -37,7 +37,7 @@ class PaymentFunctions(Construct):
     ) -> None:
         super().__init__(scope, id)
         self._site = site
-        self._zips = zips
+        self._codes = codes
         self._network = network
         self._data = data
         processor = site.environment.processor
@@ -87,7 +87,7 @@ class PaymentFunctions(Construct):
             name=name,
             description=spec.description,
             handler=spec.handler,
-            zip=self._zips[name],
+            code=self._codes.of(name),
             environment={variable.value: self._values[variable] for variable in spec.env_for(kind)},
             grants=[*(self._grant(verb) for verb in spec.grants_for(kind)), *extra_grants],
             network=self._network,

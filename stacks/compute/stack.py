@@ -10,6 +10,7 @@ from shared.site import Site
 from shared.stack import BuildInputs, LayerStack
 from stacks.compute.bus import PaymentBus
 from stacks.compute.changes import ChangeCapture, ChangesQueue
+from stacks.compute.code import FunctionCodes
 from stacks.compute.contract import COMPUTE, ComputeOutputs
 from stacks.compute.functions import PaymentFunctions
 from stacks.compute.workflow import PaymentWorkflow
@@ -27,11 +28,12 @@ class ComputeStack(LayerStack):
         network = self.consume(NetworkOutputs)
         data = self.consume(DataOutputs)
         bus = PaymentBus(self, "bus", site=site, key_arn=data.key_arn)
+        codes = FunctionCodes(self, "codes", site=site, zips=inputs.zips, key_arn=data.key_arn)
         functions = PaymentFunctions(
             self,
             "functions",
             site=site,
-            zips=inputs.zips,
+            codes=codes,
             network=network,
             data=data,
             bus_name=bus.name,

@@ -1,104 +1,17 @@
-"""The receipts bucket and the bucket of its access logs."""
+"""The receipts bucket and the bucket of its access logs.
+
+Their lifecycle rules are in the links stack: the provider watches them settle for a minute, and nothing above this
+layer should wait for that.
+"""
 
 from __future__ import annotations
 
-from cdktf_cdktf_provider_aws.s3_bucket import S3Bucket
 from cdktf_cdktf_provider_aws.s3_bucket_logging import S3BucketLoggingA
-from cdktf_cdktf_provider_aws.s3_bucket_ownership_controls import (
-    S3BucketOwnershipControls,
-    S3BucketOwnershipControlsRule,
-)
-from cdktf_cdktf_provider_aws.s3_bucket_policy import S3BucketPolicy
-from cdktf_cdktf_provider_aws.s3_bucket_public_access_block import S3BucketPublicAccessBlock
-from cdktf_cdktf_provider_aws.s3_bucket_server_side_encryption_configuration import (
-    S3BucketServerSideEncryptionConfigurationA,
-    S3BucketServerSideEncryptionConfigurationRuleA,
-    S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA,
-)
-from cdktf_cdktf_provider_aws.s3_bucket_versioning import (
-    S3BucketVersioningA,
-    S3BucketVersioningVersioningConfiguration,
-)
 from constructs import Construct
 
-from shared.grants import document
+from shared.bucket import PrivateBucket
 from shared.site import Site
 from stacks.data.key import RegionalKey
-
-
-class PrivateBucket(Construct):
-    """A bucket that nobody reaches without TLS or from outside: no ACLs, no public access, versioned.
-
-    ``key`` encrypts with the region's key. Only the access-log bucket goes without: S3 cannot deliver access logs to a
-    bucket whose default encryption is SSE-KMS (S3 user guide, "Enabling Amazon S3 server access logging").
-
-    Its lifecycle rules are in the links stack: the provider watches them settle for a minute, and nothing above this
-    layer should wait for that.
-    """
-
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        site: Site,
-        thing: str,
-        key: RegionalKey | None,
-        statements: tuple[dict[str, object], ...] = (),
-    ) -> None:
-        super().__init__(scope, id)
-        self.bucket = S3Bucket(self, "bucket", bucket=site.bucket_name(thing), force_destroy=not site.production)
-        self.arn = self.bucket.arn
-        self.name = self.bucket.id
-        S3BucketVersioningA(
-            self,
-            "versioning",
-            bucket=self.name,
-            versioning_configuration=S3BucketVersioningVersioningConfiguration(status="Enabled"),
-        )
-        self._encrypt(key)
-        S3BucketOwnershipControls(
-            self,
-            "ownership",
-            bucket=self.name,
-            rule=S3BucketOwnershipControlsRule(object_ownership="BucketOwnerEnforced"),
-        )
-        block = S3BucketPublicAccessBlock(
-            self,
-            "public-access",
-            bucket=self.name,
-            block_public_acls=True,
-            block_public_policy=True,
-            ignore_public_acls=True,
-            restrict_public_buckets=True,
-        )
-        S3BucketPolicy(
-            self,
-            "policy",
-            bucket=self.name,
-            policy=document([_tls_only(self.arn), *statements]),
-            # Both write the bucket's access settings; at the same time S3 answers OperationAborted.
-            depends_on=[block],
-        )
-
-    def _encrypt(self, key: RegionalKey | None) -> None:
-        by_default = (
-            S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA(sse_algorithm="AES256")
-            if key is None
-            else S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA(
-                sse_algorithm="aws:kms", kms_master_key_id=key.arn
-            )
-        )
-        S3BucketServerSideEncryptionConfigurationA(
-            self,
-            "encryption",
-            bucket=self.name,
-            rule=[
-                S3BucketServerSideEncryptionConfigurationRuleA(
-                    apply_server_side_encryption_by_default=by_default, bucket_key_enabled=key is not None
-                )
-            ],
-        )
 
 
 class ReceiptsBucket(Construct):
@@ -106,30 +19,19 @@ class ReceiptsBucket(Construct):
 
     def __init__(self, scope: Construct, id: str, *, site: Site, key: RegionalKey) -> None:
         super().__init__(scope, id)
-        receipts = PrivateBucket(self, "receipts", site=site, thing="receipts", key=key)
+        receipts = PrivateBucket(self, "receipts", site=site, thing="receipts", key_arn=key.arn)
         logs = PrivateBucket(
             self,
             "access-logs",
             site=site,
             thing="logs",
-            key=None,
+            key_arn=None,
             statements=(_log_delivery(site),),
         )
         S3BucketLoggingA(self, "logging", bucket=receipts.name, target_bucket=logs.name, target_prefix="receipts/")
         self.name = receipts.name
         self.arn = receipts.arn
         self.logs_name = logs.name
-
-
-def _tls_only(bucket_arn: str) -> dict[str, object]:
-    return {
-        "Sid": "TlsOnly",
-        "Effect": "Deny",
-        "Principal": {"AWS": "*"},
-        "Action": "s3:*",
-        "Resource": [bucket_arn, f"{bucket_arn}/*"],
-        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-    }
 
 
 def _log_delivery(site: Site) -> dict[str, object]:

@@ -16,7 +16,7 @@ def test_every_function_of_the_catalogue_in_every_region(sandbox: Synthesized) -
         for function in functions.values():
             assert (function["memory_size"], function["timeout"]) == (3072, 900)
             assert 1 <= function["reserved_concurrent_executions"] <= 5
-            assert function["filename"].endswith(".zip")
+            assert function["s3_key"].startswith("${aws_s3_object.")
             assert function["source_code_hash"]
             assert "private_subnet_ids" in json.dumps(function["vpc_config"])
             assert function["tracing_config"] == {"mode": "Active"}
