@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Literal
 
 ProcessorKind = Literal["simulator", "http"]
+Trigger = Literal["api", "workflow", "stream", "event", "schedule"]
 
 SERVICE_NAME = "payments"
 """POWERTOOLS_SERVICE_NAME of every function: the `service` dimension of the metrics. One value
@@ -24,7 +25,19 @@ METRICS = (
     "PaymentsFailed",
     "PaymentsRefunded",
 )
+HANDED_OVER_METRIC = "PaymentsHandedOver"
+"""Payments that their region could not finish and gave to the next one. No outcome: it has one there."""
+
+ALL_REGIONS_SERVICE_NAME = "payments-all-regions"
+"""The `service` dimension of the same metrics summed over all regions, by `aggregate_outcomes`."""
+
+UNREADABLE_METRIC = "RegionsUnreadable"
+"""With ALL_REGIONS_SERVICE_NAME: how many regions a sum lacks. Written every minute, 0 when all is well."""
+
 EVENT_SOURCE = "tripoint.payments"
+HANDED_OVER = "PaymentHandedOver"
+"""The detail type whose `detail.next_region` says to which region's bus it goes and which takes it."""
+
 EVENT_DETAIL_TYPES = (
     "PaymentReceived",
     "PaymentAuthorized",
@@ -32,6 +45,7 @@ EVENT_DETAIL_TYPES = (
     "PaymentDeclined",
     "PaymentFailed",
     "PaymentRefunded",
+    HANDED_OVER,
 )
 
 
@@ -43,6 +57,10 @@ class Env(StrEnum):
     RECEIPTS_KEY_ARN = "RECEIPTS_KEY_ARN"
     STATE_MACHINE_ARN = "STATE_MACHINE_ARN"
     EVENT_BUS_NAME = "EVENT_BUS_NAME"
+    VAULT_TABLE = "VAULT_TABLE"
+    VAULT_RETENTION_DAYS = "VAULT_RETENTION_DAYS"
+    FAILOVER_ORDER = "FAILOVER_ORDER"
+    METRICS_REGIONS = "METRICS_REGIONS"
     PROCESSOR_KIND = "PROCESSOR_KIND"
     PROCESSOR_TABLE = "PROCESSOR_TABLE"
     PROCESSOR_URL = "PROCESSOR_URL"
@@ -72,6 +90,8 @@ class Grant(Enum):
             "dynamodb:ListStreams",
         ),
     )
+    VAULT_PUT = ("vault: keep", "vault table", ("dynamodb:PutItem",))
+    VAULT_READ = ("vault: read", "vault table", ("dynamodb:GetItem",))
     WORKFLOW_START = ("workflow: start", "state machine", ("states:StartExecution",))
     RECEIPTS_PUT = ("receipts: put", "receipts bucket's objects (receipts/*)", ("s3:PutObject",))
     RECEIPTS_ENCRYPT = ("receipts: encrypt", "receipts key", ("kms:GenerateDataKey",))
@@ -85,6 +105,11 @@ class Grant(Enum):
         "processor: read the API key",
         "processor secret",
         ("secretsmanager:GetSecretValue",),
+    )
+    METRICS_READ = (
+        "metrics: read",
+        "* (CloudWatch has no resource-level permission)",
+        ("cloudwatch:GetMetricData",),
     )
     TRACES_PUT = (
         "traces: put",
@@ -100,10 +125,17 @@ class Grant(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class FunctionSpec:
-    """One Lambda function. Its zip, its folder and its name here are the same word."""
+    """One Lambda function. Its zip, its folder and its name here are the same word.
+
+    `trigger` is what invokes it: the API, a state of the workflow, the ledger's stream, a rule of
+    the region's event bus, or a schedule. Outside of the VPC (`in_vpc` False) runs only what
+    touches no payment and needs other regions' endpoints, which the VPC has no way to.
+    """
 
     name: str
     description: str
+    trigger: Trigger
+    in_vpc: bool = True
     env: tuple[Env, ...] = ()
     grants: tuple[Grant, ...] = ()
     talks_to_processor: bool = False
@@ -146,17 +178,26 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
     FunctionSpec(
         name="payments_api",
         description="Accepts payments and tells how they stand; answers the health check",
-        env=(Env.PAYMENTS_TABLE, Env.STATE_MACHINE_ARN),
-        grants=(Grant.LEDGER_CREATE, Grant.LEDGER_READ, Grant.WORKFLOW_START),
+        trigger="api",
+        env=(Env.PAYMENTS_TABLE, Env.STATE_MACHINE_ARN, Env.VAULT_TABLE, Env.VAULT_RETENTION_DAYS),
+        grants=(
+            Grant.LEDGER_CREATE,
+            Grant.LEDGER_READ,
+            Grant.VAULT_PUT,
+            Grant.VAULT_READ,
+            Grant.WORKFLOW_START,
+        ),
         counts=True,
     ),
     FunctionSpec(
         name="validate",
         description="Workflow: refuses what no request could have asked for",
+        trigger="workflow",
     ),
     FunctionSpec(
         name="authorize",
         description="Workflow: reserves the money of a payment",
+        trigger="workflow",
         env=(Env.PAYMENTS_TABLE,),
         grants=(Grant.LEDGER_UPDATE,),
         talks_to_processor=True,
@@ -164,17 +205,20 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
     FunctionSpec(
         name="capture",
         description="Workflow: takes the reserved money",
+        trigger="workflow",
         talks_to_processor=True,
     ),
     FunctionSpec(
         name="issue_receipt",
         description="Workflow: archives the receipt of a captured payment",
+        trigger="workflow",
         env=(Env.RECEIPTS_BUCKET, Env.RECEIPTS_KEY_ARN),
         grants=(Grant.RECEIPTS_PUT, Grant.RECEIPTS_ENCRYPT),
     ),
     FunctionSpec(
         name="complete",
         description="Workflow: settles a payment",
+        trigger="workflow",
         env=(Env.PAYMENTS_TABLE,),
         grants=(Grant.LEDGER_UPDATE,),
         counts=True,
@@ -182,14 +226,24 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
     FunctionSpec(
         name="compensate",
         description="Workflow: voids or refunds what a failed payment has done",
+        trigger="workflow",
         env=(Env.PAYMENTS_TABLE,),
         grants=(Grant.LEDGER_UPDATE,),
         talks_to_processor=True,
         counts=True,
     ),
     FunctionSpec(
+        name="hand_over",
+        description="Workflow: gives a payment that this region cannot finish to the next region",
+        trigger="workflow",
+        env=(Env.PAYMENTS_TABLE, Env.FAILOVER_ORDER),
+        grants=(Grant.LEDGER_UPDATE,),
+        counts=True,
+    ),
+    FunctionSpec(
         name="record_failure",
         description="Workflow: records why a payment did not settle",
+        trigger="workflow",
         env=(Env.PAYMENTS_TABLE,),
         grants=(Grant.LEDGER_UPDATE,),
         counts=True,
@@ -197,8 +251,24 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
     FunctionSpec(
         name="publish_changes",
         description="Turns changes of the ledger's stream into payment events",
+        trigger="stream",
         env=(Env.EVENT_BUS_NAME,),
         grants=(Grant.LEDGER_STREAM, Grant.EVENTS_PUT),
+    ),
+    FunctionSpec(
+        name="take_over",
+        description="Takes over a payment that another region could not finish",
+        trigger="event",
+        env=(Env.PAYMENTS_TABLE, Env.STATE_MACHINE_ARN),
+        grants=(Grant.LEDGER_READ, Grant.LEDGER_UPDATE, Grant.WORKFLOW_START),
+    ),
+    FunctionSpec(
+        name="aggregate_outcomes",
+        description="Sums up each minute's payment metrics of all regions",
+        trigger="schedule",
+        in_vpc=False,
+        env=(Env.METRICS_REGIONS, Env.POWERTOOLS_METRICS_NAMESPACE),
+        grants=(Grant.METRICS_READ,),
     ),
 )
 
@@ -208,6 +278,7 @@ WORKFLOW_FUNCTIONS: tuple[str, ...] = (
     "capture",
     "issue_receipt",
     "complete",
+    "hand_over",
     "compensate",
     "record_failure",
 )

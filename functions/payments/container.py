@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from functions.payments import aws
+from functions.payments.executions import StepFunctionsWorkflow
 from functions.payments.ledger import DynamoLedger
-from functions.payments.settings import LedgerSettings, RegionSettings, load
+from functions.payments.settings import LedgerSettings, RegionSettings, VaultSettings, WorkflowSettings, load
+from functions.payments.vault import DynamoVault
 
 
 def region() -> str:
@@ -17,3 +19,16 @@ def ledger() -> DynamoLedger:
     """The ledger of this region."""
     settings = load(LedgerSettings)
     return DynamoLedger(aws.client("dynamodb", settings.aws_region), settings.payments_table)
+
+
+def workflow() -> StepFunctionsWorkflow:
+    """The payment workflow of this region."""
+    settings = load(WorkflowSettings)
+    return StepFunctionsWorkflow(aws.client("stepfunctions", settings.aws_region), settings.state_machine_arn)
+
+
+def vault() -> DynamoVault:
+    """The vault of this region."""
+    settings = load(VaultSettings)
+    client = aws.client("dynamodb", settings.aws_region)
+    return DynamoVault(client, settings.vault_table, settings.vault_retention_days)

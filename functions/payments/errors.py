@@ -41,6 +41,14 @@ class LedgerConflictError(TransientError):
     """Other writers were faster several times in a row."""
 
 
+class ReplicaBehindError(TransientError):
+    """This region's replica has not got yet what another region has written."""
+
+
+class VaultUnavailableError(TransientError):
+    """The vault did not take or give the payer, or asked for a slower pace."""
+
+
 class ReceiptsUnavailableError(TransientError):
     """S3 or its key did not take the receipt."""
 
@@ -111,7 +119,11 @@ class PaymentCompensatingError(FinalError):
 
 
 class PaymentMovedError(FinalError):
-    """Another region is the payment's home now and finishes it."""
+    """The payment is another region's, or about to be: that one finishes it."""
+
+
+class NoRegionLeftError(FinalError):
+    """Every region of the failover order has had the payment."""
 
 
 class TransitionNotAllowedError(FinalError):

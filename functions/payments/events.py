@@ -12,6 +12,7 @@ from functions.payments.model import Payment, Status
 
 SOURCE = "tripoint.payments"
 DETAIL_TYPES: Mapping[Status, str] = {status: f"Payment{status.value.capitalize()}" for status in Status}
+HANDED_OVER = "PaymentHandedOver"
 _ENTRIES_PER_CALL = 10  # PutEvents takes no more
 
 
@@ -27,9 +28,10 @@ def detail(payment: Payment) -> dict[str, Any]:
     """What an event tells: ids, tokens and amounts; nothing personal, no payment method.
 
     `origin_region` is the region that publishes it, the payment's home; routes between regions
-    match on it and on `regions_tried`, so that nothing goes in circles.
+    match on it and on `regions_tried`, so that nothing goes in circles. A payment that is handed
+    over has `next_region` too, which is none of `regions_tried`.
     """
-    return {
+    told = {
         "event_id": payment.event_id,
         "payment_id": payment.payment_id,
         "status": str(payment.status),
@@ -41,6 +43,12 @@ def detail(payment: Payment) -> dict[str, Any]:
         "regions_tried": list(payment.regions_tried),
         "occurred_at": payment.updated_at,
     }
+    return told | ({"next_region": payment.next_region} if payment.next_region else {})
+
+
+def detail_type(payment: Payment) -> str:
+    """What kind of event a change is: a hand-over, or the status that was reached."""
+    return HANDED_OVER if payment.next_region else DETAIL_TYPES[payment.status]
 
 
 class EventBridgeBus:
@@ -69,6 +77,6 @@ class EventBridgeBus:
         return {
             "EventBusName": self._name,
             "Source": SOURCE,
-            "DetailType": DETAIL_TYPES[payment.status],
+            "DetailType": detail_type(payment),
             "Detail": json.dumps(detail(payment)),
         }

@@ -21,8 +21,8 @@ class Workflow(Protocol):
 class StepFunctionsWorkflow:
     """A state machine of this region, STANDARD or EXPRESS.
 
-    The execution is named after the payment. A STANDARD machine takes a name once, so a second
-    start does nothing. An EXPRESS machine runs again, which the steps are made for.
+    A STANDARD machine takes a name once, so a second start does nothing. An EXPRESS machine runs
+    again, which the steps are made for.
     """
 
     def __init__(self, client: Any, state_machine_arn: str) -> None:
@@ -35,8 +35,21 @@ class StepFunctionsWorkflow:
             with aws.translated(throttled=WorkflowThrottledError, unavailable=WorkflowUnavailableError):
                 self._client.start_execution(
                     stateMachineArn=self._state_machine_arn,
-                    name=payment.payment_id,
+                    name=execution_name(payment),
                     input=json.dumps(payment.to_document()),
                 )
         except self._client.exceptions.ExecutionAlreadyExists:
             return
+
+
+def execution_name(payment: Payment) -> str:
+    """The name of a payment's execution in its present home: its id, in a later home with the
+    number of that home.
+
+    A region gets a payment once, so the id alone would do if no execution could have run here
+    before. One can: where two regions have accepted one key at the same time, the one that lost
+    ran an execution that ended as moved. When the payment is handed over to that region later,
+    a STANDARD machine would not start a second execution of the same name.
+    """
+    homes = len(payment.regions_tried)
+    return payment.payment_id if homes <= 1 else f"{payment.payment_id}-{homes}"

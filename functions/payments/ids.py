@@ -8,6 +8,7 @@ import json
 import re
 
 _ID_CHARACTERS = 26  # 130 bits: no collision within any number of payments that fits on Earth
+_REGION_ITEM = "region#"
 _PAYMENT_ID = re.compile(r"pay_[a-z2-7]{26}")
 
 
@@ -24,13 +25,28 @@ def is_payment_id(text: str) -> bool:
     return _PAYMENT_ID.fullmatch(text) is not None
 
 
+def region_item_id(region: str) -> str:
+    """The key of the payments table's item about a region: whether it is drained. No payment id."""
+    return f"{_REGION_ITEM}{region}"
+
+
+def is_region_item(text: str) -> bool:
+    """Whether a key of the payments table is that of an item about a region."""
+    return text.startswith(_REGION_ITEM)
+
+
 def event_id(payment_id: str, version: int) -> str:
     """The id of the change that made `version` of a payment; stable over redeliveries."""
     return "evt_" + _digest(f"{payment_id}\n{version}")
 
 
 def request_hash(amount: int, currency: str, merchant_id: str, payment_method: str) -> str:
-    """A digest by which a repeated request is told from another one under the same key."""
+    """A digest by which a repeated request is told from another one under the same key.
+
+    Without the payer: the digest is in the ledger of every region, and a name or an address is
+    found from its digest by trying likely ones. So a repetition with another payer is the same
+    payment, and the vault keeps the payer that came first.
+    """
     document = json.dumps([amount, currency, merchant_id, payment_method])
     return hashlib.sha256(document.encode()).hexdigest()
 

@@ -11,12 +11,17 @@
 | `event_id` | S | follows from `payment_id` and `version` |
 | `home_region` | S | the one region that works on it; streams filter on it |
 | `regions_tried` | L of S | homes so far, the present one last |
+| `next_region` | S | handed over to it; absent once it has taken the payment over |
+| `payer_region` | S | whose vault keeps the payer; absent without one |
 | `created_at`, `updated_at` | S | UTC, ISO 8601, ms |
 | `authorization_id`, `capture_id`, `captured_at`, `refund_id`, `receipt_key` | S | once known |
 | `reason` | S | why DECLINED, FAILED or REFUNDED |
 | `compensating` | S | reason; present from the moment undoing began |
 
 Conditions hold in this region only: the table is an eventually consistent global table.
+
+Beside the payments an item `payment_id = "region#<region>"` with `drained` (BOOL) says whether a
+region is drained.
 """
 
 from __future__ import annotations
@@ -25,7 +30,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, Protocol
 
-from functions.payments import aws
+from functions.payments import aws, ids
 from functions.payments.errors import (
     LedgerThrottledError,
     LedgerUnavailableError,
@@ -46,6 +51,7 @@ _FIXED = frozenset(
         "currency",
         "payment_method",
         "request_hash",
+        "payer_region",
         "created_at",
     }
 )
@@ -64,9 +70,18 @@ class Ledger(Protocol):
 
     def update(self, payment: Payment, *, expected: Payment) -> Payment | None:
         """Replace `expected` by its next version. None when done, else what is there instead.
+        What `expected` has and the next version has not is removed.
 
         Raises PaymentNotFoundError when nothing is there.
         """
+        ...
+
+
+class Regions(Protocol):
+    """What the health check asks of the payments table."""
+
+    def is_drained(self, region: str) -> bool:
+        """Whether traffic is to leave a region (strongly consistent in this one)."""
         ...
 
 
@@ -87,30 +102,40 @@ class DynamoLedger:
 
     def get(self, payment_id: str) -> Payment | None:
         """See `Ledger.get`."""
-        with _translated():
-            answer = self._client.get_item(
-                TableName=self._table,
-                Key={"payment_id": {"S": payment_id}},
-                ConsistentRead=True,
-            )
-        return from_item(answer["Item"]) if "Item" in answer else None
+        item = self._get(payment_id)
+        return from_item(item) if item else None
+
+    def is_drained(self, region: str) -> bool:
+        """See `Regions.is_drained`."""
+        item = self._get(ids.region_item_id(region)) or {}
+        return item.get("drained", {}).get("BOOL") is True
 
     def update(self, payment: Payment, *, expected: Payment) -> Payment | None:
         """See `Ledger.update`."""
         before, after = to_item(expected), to_item(payment)
         changes = {name: value for name, value in after.items() if name not in _FIXED}
+        gone = [name for name in before if name not in after and name not in _FIXED]
         guards = ("status", "version", "home_region")
+        update = "SET " + ", ".join(f"#{name} = :{name}" for name in changes)
+        if gone:
+            update += " REMOVE " + ", ".join(f"#{name}" for name in gone)
         return self._unless_refused(
             self._client.update_item,
             Key={"payment_id": {"S": payment.payment_id}},
-            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in changes),
+            UpdateExpression=update,
             ConditionExpression=" AND ".join(f"#{name} = :was_{name}" for name in guards),
-            ExpressionAttributeNames={f"#{name}": name for name in changes},
+            ExpressionAttributeNames={f"#{name}": name for name in (*changes, *gone)},
             ExpressionAttributeValues={
                 **{f":{name}": value for name, value in changes.items()},
                 **{f":was_{name}": before[name] for name in guards},
             },
         )
+
+    def _get(self, key: str) -> Item | None:
+        with _translated():
+            answer = self._client.get_item(TableName=self._table, Key={"payment_id": {"S": key}}, ConsistentRead=True)
+        item: Item | None = answer.get("Item")
+        return item
 
     def _unless_refused(self, write: Any, **request: Any) -> Payment | None:
         # The refused write returns the item it met: no second trip, and no gap between them.

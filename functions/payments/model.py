@@ -52,6 +52,10 @@ class Payment:
     Amounts are in the currency's minor unit. `payment_method` is a token of the processor's
     vault, never a card number. `compensating` holds the reason once undoing has begun: from
     then on the payment can only end as FAILED or REFUNDED.
+
+    `regions_tried` are the homes so far, the present one last. While `next_region` is set, the
+    payment is handed over but not yet taken over: nobody works on it. `payer_region` is where
+    the vault keeps the payer's personal data, which no payment holds.
     """
 
     payment_id: str
@@ -66,6 +70,8 @@ class Payment:
     status: Status = Status.RECEIVED
     version: int = 1
     request_hash: str = ""
+    payer_region: str = ""
+    next_region: str = ""
     authorization_id: str = ""
     capture_id: str = ""
     captured_at: str = ""
@@ -98,9 +104,13 @@ class Payment:
         return True
 
     def at_home_in(self, region: str) -> Payment:
-        """This payment, if `region` is the one that works on it."""
-        if self.home_region != region:
-            raise PaymentMovedError(f"{self.payment_id} is at home in {self.home_region}")
+        """This payment, if `region` is the one that works on it.
+
+        Not from the moment it is handed over: were the old home to write once more, its write
+        and the new home's would meet in the replicas, where the later one silently wins.
+        """
+        if self.home_region != region or self.next_region:
+            raise PaymentMovedError(f"{self.payment_id} is at home in {self.next_region or self.home_region}")
         return self
 
     def changed(self, *, at: str, **facts: Any) -> Payment:

@@ -4,7 +4,7 @@ Express workflows run at least once and an API may start one twice, so any step 
 that a twin of it has already moved. Every write names the version it builds on; a refused write
 brings back what is there, and the domain decides on that: repeat, give way, or stop.
 
-Every function here may raise PaymentMovedError (another region is its home now) and
+Every function here may raise PaymentMovedError (it is another region's) and
 LedgerConflictError (others were faster each time).
 """
 
@@ -14,7 +14,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from functions.payments import clock as clocks
-from functions.payments.errors import CompensationNeededError, LedgerConflictError
+from functions.payments.errors import (
+    CompensationNeededError,
+    LedgerConflictError,
+    PaymentClosedError,
+    PaymentCompensatingError,
+)
 from functions.payments.ledger import Ledger
 from functions.payments.model import Payment, Status
 
@@ -83,6 +88,26 @@ def begin_compensation(ledger: Ledger, payment: Payment, *, clock: clocks.Clock,
         return known.changed(at=clock(), compensating=reason)
 
     return _write(ledger, payment, change).payment
+
+
+def hand_on(ledger: Ledger, payment: Payment, region: str, *, clock: clocks.Clock) -> Progress:
+    """Give an unfinished payment to another region: from then on no step here can move it.
+
+    Raises
+    ------
+    PaymentClosedError, PaymentCompensatingError
+        When it is finished, or being undone.
+    """
+
+    def change(known: Payment) -> Payment:
+        if known.status.is_final:
+            raise PaymentClosedError(f"{known.payment_id} is {known.status}, not to be handed over")
+        if known.compensating:
+            raise PaymentCompensatingError(f"{known.payment_id} is being undone")
+        tried = dict.fromkeys((*known.regions_tried, known.home_region))
+        return known.changed(at=clock(), next_region=region, regions_tried=tuple(tried))
+
+    return _write(ledger, payment, change)
 
 
 def _write(ledger: Ledger, payment: Payment, change: Callable[[Payment], Payment | None]) -> Progress:

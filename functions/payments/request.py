@@ -5,25 +5,37 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from functions.payments import ids
 from functions.payments.currencies import CURRENCIES
 from functions.payments.errors import InvalidPaymentError
 from functions.payments.model import Payment
+from functions.payments.vault import Payer
 
 MAX_AMOUNT = 999_999_999_999  # twelve digits: field 4 (amount, transaction) of ISO 8583
 MAX_BODY_BYTES = 4096
-FIELDS = ("amount", "currency", "merchant_id", "payment_method")
+FIELDS = ("amount", "currency", "merchant_id", "payment_method", "payer")
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _MERCHANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_TOKEN = re.compile(r"tok_[A-Za-z0-9_]{1,60}")
-_CARD_NUMBER = re.compile(r"tok_\d{12,19}")
+_TOKEN = re.compile(r"tok_[A-Za-z0-9_-]{1,60}")
+_CARD_NUMBER = re.compile(r"tok_(?:[_-]*\d){12,19}[_-]*")
+_UNSEEN = r"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
+_TEXT = re.compile(rf"[^\s{_UNSEEN}](?:[^{_UNSEEN}]*[^\s{_UNSEEN}])?")
+# As HTML's input of the type email (WHATWG), with a domain of two labels at least.
+_EMAIL = re.compile(
+    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@"
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+)
+_MAX_EMAIL = 254  # RFC 5321, 4.5.3.1.3, without the angle brackets
+_MAX_NAME = 140
+_MAX_ADDRESS = 280
 
+_LONGEST_FIELD = 64
 _KEY_ALLOWED = "a header of 1 to 255 visible ASCII characters, sent once"
-_OBJECT_ALLOWED = f"a JSON object with the fields {', '.join(FIELDS)}"
+_OBJECT_ALLOWED = f"a JSON object with the fields {', '.join(FIELDS)} (that one if wanted)"
 
 
 @dataclass(frozen=True)
@@ -35,6 +47,7 @@ class PaymentRequest:
     merchant_id: str
     payment_method: str
     idempotency_key: str
+    payer: Payer | None = None
 
     def to_payment(self, *, region: str, at: str) -> Payment:
         """The payment this request stands for, received in `region`."""
@@ -48,6 +61,7 @@ class PaymentRequest:
             regions_tried=(region,),
             created_at=at,
             updated_at=at,
+            payer_region=region if self.payer else "",
             request_hash=ids.request_hash(self.amount, self.currency, self.merchant_id, self.payment_method),
         )
 
@@ -64,16 +78,17 @@ def parse(body: str | None, idempotency_keys: list[str]) -> PaymentRequest:
     if key is None or not _KEY.fullmatch(key):
         refused = key if key is not None else (idempotency_keys or None)
         raise InvalidPaymentError("Idempotency-Key", refused, _KEY_ALLOWED)
-    fields = _object(body)
-    for name in fields:
+    asked = _object(body)
+    for name in asked:
         if name not in FIELDS:
-            raise InvalidPaymentError(name, fields[name], f"only {', '.join(FIELDS)}")
+            raise InvalidPaymentError(name, _kind(asked[name]), f"only {', '.join(FIELDS)}")
     return PaymentRequest(
-        amount=check_amount(fields.get("amount")),
-        currency=check_currency(fields.get("currency")),
-        merchant_id=check_merchant(fields.get("merchant_id")),
-        payment_method=check_token(fields.get("payment_method")),
+        amount=check_amount(asked.get("amount")),
+        currency=check_currency(asked.get("currency")),
+        merchant_id=check_merchant(asked.get("merchant_id")),
+        payment_method=check_token(asked.get("payment_method")),
         idempotency_key=key,
+        payer=check_payer(asked["payer"]) if "payer" in asked else None,
     )
 
 
@@ -112,8 +127,37 @@ def check_token(value: object) -> str:
     """A token of the processor's vault, or InvalidPaymentError; a card number is no token."""
     if isinstance(value, str) and _TOKEN.fullmatch(value) and not _CARD_NUMBER.fullmatch(value):
         return value
-    allowed = "a token: tok_ and 1 to 60 of A-Z a-z 0-9 _, never a card number"
+    allowed = "a token: tok_ and 1 to 60 of A-Z a-z 0-9 _ -, never a card number"
     raise InvalidPaymentError("payment_method", value, allowed)
+
+
+def check_payer(value: object) -> Payer:
+    """A payer with one of its fields at least, or InvalidPaymentError, which quotes no value:
+    whatever came in may be personal."""
+    names = tuple(field.name for field in fields(Payer))
+    if not isinstance(value, Mapping) or not value:
+        raise InvalidPaymentError("payer", _kind(value), f"an object with some of {', '.join(names)}")
+    for name in value:
+        if name not in names:
+            raise InvalidPaymentError(f"payer.{name}"[:_LONGEST_FIELD], _kind(value[name]), f"only {', '.join(names)}")
+    return Payer(**{name: _check_personal(name, value[name]) for name in value})
+
+
+def _check_personal(name: str, value: object) -> str:
+    if name == "email":
+        good = isinstance(value, str) and len(value) <= _MAX_EMAIL and _EMAIL.fullmatch(value)
+        allowed = f"an e-mail address of at most {_MAX_EMAIL} characters"
+    else:
+        limit = {"name": _MAX_NAME, "address": _MAX_ADDRESS}[name]
+        good = isinstance(value, str) and len(value) <= limit and _TEXT.fullmatch(value)
+        allowed = f"1 to {limit} characters on one line, no space at either end"
+    if not good:
+        raise InvalidPaymentError(f"payer.{name}", _kind(value), allowed)
+    return str(value)
+
+
+def _kind(value: object) -> str:
+    return f"a string of {len(value)} characters" if isinstance(value, str) else f"a {type(value).__name__}"
 
 
 def _object(body: str | None) -> Mapping[str, Any]:
@@ -124,7 +168,7 @@ def _object(body: str | None) -> Mapping[str, Any]:
     try:
         document = json.loads(body, object_pairs_hook=_once_each)
     except (ValueError, RecursionError):
-        raise InvalidPaymentError("body", body, _OBJECT_ALLOWED) from None
+        raise InvalidPaymentError("body", _kind(body), _OBJECT_ALLOWED) from None
     if not isinstance(document, dict):
         raise InvalidPaymentError("body", document, _OBJECT_ALLOWED)
     return document
@@ -132,9 +176,9 @@ def _object(body: str | None) -> Mapping[str, Any]:
 
 def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     # JSON leaves open which of two equal names counts; two amounts in one request must not.
-    fields: dict[str, Any] = {}
+    once: dict[str, Any] = {}
     for name, value in pairs:
-        if name in fields:
-            raise InvalidPaymentError(name, value, "each field once")
-        fields[name] = value
-    return fields
+        if name in once:
+            raise InvalidPaymentError(name, "given twice", "each field once")
+        once[name] = value
+    return once

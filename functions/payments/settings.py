@@ -29,10 +29,47 @@ class LedgerSettings(RegionSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ApiSettings(LedgerSettings):
-    """What the API needs: the ledger and the workflow to start."""
+class WorkflowSettings(RegionSettings):
+    """The state machine of this region."""
 
     state_machine_arn: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class VaultSettings(RegionSettings):
+    """Where this region keeps the personal data of payers, and for how many days."""
+
+    vault_table: str
+    vault_retention_days: int
+
+    def __post_init__(self) -> None:
+        if self.vault_retention_days < 1:
+            raise SettingsError(f"VAULT_RETENTION_DAYS: {self.vault_retention_days} is not allowed; allowed: 1 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailoverSettings(RegionSettings):
+    """The regions in the order in which they take each other's payments over."""
+
+    failover_order: str
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """The regions one by one."""
+        return _listed("FAILOVER_ORDER", self.failover_order)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AggregateSettings(RegionSettings):
+    """The regions whose payment metrics are summed up."""
+
+    metrics_regions: str
+    powertools_metrics_namespace: str
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """The regions one by one."""
+        return _listed("METRICS_REGIONS", self.metrics_regions)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +142,13 @@ def read(kind: type[T], environment: Mapping[str, str]) -> T:
 def load(kind: type[T]) -> T:
     """The settings of this container, read once."""
     return read(kind, os.environ)
+
+
+def _listed(name: str, text: str) -> tuple[str, ...]:
+    regions = tuple(part.strip() for part in text.split(","))
+    if not all(regions) or len(set(regions)) < len(regions):
+        raise SettingsError(f"{name}: {text!r} is not allowed; allowed: regions with commas between, each once")
+    return regions
 
 
 def _integer(name: str, text: str) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from enum import StrEnum
 from functools import cache, wraps
 from typing import Any
@@ -25,6 +26,7 @@ class Metric(StrEnum):
     PAYMENTS_DECLINED = "PaymentsDeclined"
     PAYMENTS_FAILED = "PaymentsFailed"
     PAYMENTS_REFUNDED = "PaymentsRefunded"
+    PAYMENTS_HANDED_OVER = "PaymentsHandedOver"
 
 
 def count(metric: Metric) -> None:
@@ -33,6 +35,17 @@ def count(metric: Metric) -> None:
 
     metrics = _metrics()
     metrics.add_metric(name=metric.value, unit=MetricUnit.Count, value=1)
+    metrics.flush_metrics()
+
+
+def write_sums(service: str, sums: Mapping[str, int], *, at: datetime) -> None:
+    """Write counts as metrics of a service of their own, for a minute that has passed."""
+    from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+
+    metrics = EphemeralMetrics(service=service)
+    metrics.set_timestamp(at)
+    for name, value in sums.items():
+        metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
     metrics.flush_metrics()
 
 

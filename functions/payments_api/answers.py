@@ -16,6 +16,8 @@ from functions.payments.errors import (
 )
 from functions.payments.model import Payment
 from functions.payments.telemetry import logger
+from functions.payments.vault import Payer
+from functions.payments_api.logic import Health, PayerElsewhereError
 
 _RETRY_AFTER_SECONDS = 1
 
@@ -57,9 +59,14 @@ def found(payment: Payment) -> Response[str]:
     return answer(200, body)
 
 
-def health(well: bool) -> Response[str]:
+def payer(payment_id: str, payer: Payer) -> Response[str]:
+    """200: who pays."""
+    return answer(200, {"payment_id": payment_id, "payer": payer.to_document()})
+
+
+def health(health: Health) -> Response[str]:
     """200 or 503: whether traffic should come to this region."""
-    return answer(200, {"status": "ok"}) if well else answer(503, {"status": "unavailable"})
+    return answer(200 if health is Health.OK else 503, {"status": str(health)})
 
 
 def refused(error: InvalidPaymentError) -> Response[str]:
@@ -76,6 +83,8 @@ def refused(error: InvalidPaymentError) -> Response[str]:
 
 def failed(error: Exception) -> Response[str]:
     """The answer to any other error; what is not ours to tell stays in the log."""
+    if isinstance(error, PayerElsewhereError):
+        return _error(404, "not_found", str(error), region=error.region)
     if isinstance(error, PaymentNotFoundError):
         return _error(404, "not_found", str(error))
     if isinstance(error, IdempotencyKeyReusedError):

@@ -29,7 +29,8 @@ def connect(settings: ProcessorSettings) -> CardProcessor:
     from functions.processor.accounts import DynamoAccounts
     from functions.processor.simulator import CardSimulator
 
-    return CardSimulator(DynamoAccounts(settings.processor_table, settings.aws_region))
+    accounts = DynamoAccounts(settings.processor_table, settings.aws_region)
+    return CardSimulator(accounts, region=settings.aws_region)
 
 
 def _secret(secret_id: str, region: str) -> str:

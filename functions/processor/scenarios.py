@@ -1,7 +1,8 @@
 """The magic tokens and amounts of the simulator, and what each makes go wrong.
 
 Any other token succeeds. A magic amount acts like its token, for merchants that cannot choose
-the token; where both are magic, the token counts.
+the token; where both are magic, the token counts. Two tokens more name a region, see
+`is_unreachable`: the processor is one for all regions, but the way to it is each region's own.
 """
 
 from __future__ import annotations
@@ -76,6 +77,19 @@ AMOUNTS: Mapping[int, str] = {
     6_660_006: "tok_capture_declined",
     6_660_007: "tok_capture_lost",
 }
+
+
+# Every attempt from one region goes nowhere; from the others all is well -> another region SETTLES it.
+_UNREACHABLE: Mapping[str, Operation] = {
+    "tok_unreachable_from_": _A,
+    "tok_capture_unreachable_from_": _C,
+}
+
+
+def is_unreachable(payment_method: str, operation: Operation, region: str) -> bool:
+    """Whether an operation asked for in a region does not reach the processor, say
+    `tok_unreachable_from_us-east-1` in us-east-1: nothing is done, an error comes back."""
+    return any(payment_method == prefix + region and operation is cut_off for prefix, cut_off in _UNREACHABLE.items())
 
 
 def fault_of(payment_method: str, amount: int, operation: Operation, attempt: int) -> Fault | None:

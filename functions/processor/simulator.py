@@ -22,7 +22,7 @@ from functions.payments.errors import (
 )
 from functions.processor.accounts import Account, Accounts
 from functions.processor.protocol import Charge, Operation, Outcome, operation_key
-from functions.processor.scenarios import Effect, Fault, fault_of
+from functions.processor.scenarios import Effect, Fault, fault_of, is_unreachable
 
 _ATTEMPTS = 8
 _REFERENCES = {
@@ -36,9 +36,10 @@ _REFERENCES = {
 class CardSimulator:
     """See `protocol.CardProcessor` for the operations and their errors."""
 
-    def __init__(self, accounts: Accounts, clock: clocks.Clock = clocks.now) -> None:
+    def __init__(self, accounts: Accounts, clock: clocks.Clock = clocks.now, *, region: str = "") -> None:
         self._accounts = accounts
         self._clock = clock
+        self._region = region
 
     def authorize(self, charge: Charge, *, key: str) -> Outcome:
         """Reserve the money."""
@@ -59,6 +60,8 @@ class CardSimulator:
     def _operate(self, operation: Operation, charge: Charge, key: str) -> Outcome:
         if key != operation_key(charge.payment_id, operation):
             raise ProcessorRejectedError("the idempotency key is not that of the operation")
+        if is_unreachable(charge.payment_method, operation, self._region):
+            raise ProcessorUnavailableError(f"{operation}: not reachable from {self._region}")
         # Nothing precedes most authorizations: try to open the account without looking first.
         known = None
         if operation is not Operation.AUTHORIZE:

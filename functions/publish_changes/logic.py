@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from functions.payments import ids
 from functions.payments.errors import EventsUnavailableError
 from functions.payments.events import EventBus
 from functions.payments.ledger import from_item
@@ -14,10 +15,12 @@ Record = Mapping[str, Any]
 
 
 def news(record: Record, *, region: str) -> Payment | None:
-    """The payment whose new status a stream record tells, if this region is to publish it.
+    """The payment whose new status or hand-over a stream record tells, if this region is to
+    publish it.
 
-    Every region's stream carries every write of a global table: only the payment's home speaks.
-    Writes that leave the status alone, and deletes, are no news.
+    Every region's stream carries every write of a global table: only the payment's home speaks,
+    until another region has taken the payment over. Other writes, deletes, and items about
+    regions are no news.
 
     Raises
     ------
@@ -28,11 +31,14 @@ def news(record: Record, *, region: str) -> Payment | None:
     image = change.get("NewImage")
     if not image:
         return None
+    if ids.is_region_item(image.get("payment_id", {}).get("S", "")):
+        return None
     home = image.get("home_region", {}).get("S")
     if home is not None and home != region:
         return None
-    before = change.get("OldImage")
-    if before and before.get("status") == image.get("status"):
+    before = change.get("OldImage") or {}
+    handed_over = "next_region" in image and image["next_region"] != before.get("next_region")
+    if before.get("status") == image.get("status") and before and not handed_over:
         return None
     return from_item(image)
 

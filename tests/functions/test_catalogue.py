@@ -12,10 +12,18 @@ import pytest
 
 import functions
 from functions import catalogue
+from functions.aggregate_outcomes import logic as aggregation
 from functions.catalogue import FUNCTIONS, Env, FunctionSpec, Grant
 from functions.payments import settings as settings_module
 from functions.payments.errors import SettingsError
-from functions.payments.settings import ApiSettings, LedgerSettings, ProcessorSettings, read
+from functions.payments.settings import (
+    FailoverSettings,
+    LedgerSettings,
+    ProcessorSettings,
+    VaultSettings,
+    WorkflowSettings,
+    read,
+)
 from functions.payments.telemetry import Metric
 
 ROOT = Path(functions.__file__).parent
@@ -30,6 +38,7 @@ CALLS = {
     "put_object": "s3:PutObject",
     "start_execution": "states:StartExecution",
     "put_events": "events:PutEvents",
+    "get_metric_data": "cloudwatch:GetMetricData",
     "get_secret_value": "secretsmanager:GetSecretValue",
 }
 NOT_CALLED_BY_CODE = {Grant.LEDGER_STREAM, Grant.RECEIPTS_ENCRYPT, Grant.TRACES_PUT}
@@ -50,8 +59,9 @@ def names_in(folder: str) -> set[str]:
 def settings_read_by(spec: FunctionSpec) -> set[str]:
     used = names_in(spec.name)
     kinds = {kind for name, kind in vars(settings_module).items() if name in used and name.endswith("Settings")}
-    if "ledger" in used and "container" in used:
-        kinds.add(LedgerSettings)
+    if "container" in used:
+        made = {"ledger": LedgerSettings, "workflow": WorkflowSettings, "vault": VaultSettings}
+        kinds |= {kind for name, kind in made.items() if name in used}
     return {field.name.upper() for kind in kinds for field in fields(kind)} - {"AWS_REGION"}
 
 
@@ -102,12 +112,35 @@ def test_the_granted_actions_are_those_that_the_code_calls() -> None:
 
 
 @pytest.mark.parametrize(
-    ("grant", "operation"),
-    [(Grant.LEDGER_CREATE, "create"), (Grant.LEDGER_READ, "find"), (Grant.WORKFLOW_START, "start")],
+    ("grant", "holders"),
+    [
+        (Grant.LEDGER_CREATE, ["payments_api"]),
+        (Grant.LEDGER_READ, ["payments_api", "take_over"]),
+        (Grant.WORKFLOW_START, ["payments_api", "take_over"]),
+        (Grant.VAULT_PUT, ["payments_api"]),
+        (Grant.VAULT_READ, ["payments_api"]),
+        (Grant.METRICS_READ, ["aggregate_outcomes"]),
+    ],
 )
-def test_only_the_api_creates_reads_and_starts(grant: Grant, operation: str) -> None:
-    """PAY-13."""
-    assert [spec.name for spec in FUNCTIONS if grant in spec.grants] == ["payments_api"], operation
+def test_only_who_must_creates_reads_and_starts(grant: Grant, holders: list[str]) -> None:
+    """PAY-13, PAY-22: nobody but the API comes near personal data."""
+    assert [spec.name for spec in FUNCTIONS if grant in spec.grants] == holders
+
+
+def test_the_trigger_and_the_place_of_every_function_are_told() -> None:
+    """PAY-17: in the VPC runs everything that touches a payment."""
+    by_trigger: dict[str, list[str]] = {}
+    for spec in FUNCTIONS:
+        by_trigger.setdefault(spec.trigger, []).append(spec.name)
+    assert set(by_trigger.pop("workflow")) == set(catalogue.WORKFLOW_FUNCTIONS)
+    assert by_trigger == {
+        "api": ["payments_api"],
+        "stream": ["publish_changes"],
+        "event": ["take_over"],
+        "schedule": ["aggregate_outcomes"],
+    }
+    assert [spec.name for spec in FUNCTIONS if not spec.in_vpc] == ["aggregate_outcomes"]
+    assert set(catalogue.function("aggregate_outcomes").grants) == {Grant.METRICS_READ}
 
 
 @SPECS
@@ -126,7 +159,10 @@ def test_every_folder_with_a_handler_is_in_the_catalogue() -> None:
 
 def test_the_metrics_in_the_catalogue_are_those_that_are_counted() -> None:
     """PAY-12."""
-    assert set(catalogue.METRICS) == {metric.value for metric in Metric}
+    assert {*catalogue.METRICS, catalogue.HANDED_OVER_METRIC} == {metric.value for metric in Metric}
+    names = (catalogue.ALL_REGIONS_SERVICE_NAME, catalogue.UNREADABLE_METRIC)
+    assert names == (aggregation.SERVICE, aggregation.UNREADABLE)
+    assert aggregation._COUNTED_AS == catalogue.SERVICE_NAME
 
 
 def test_the_catalogue_is_pure_data() -> None:
@@ -142,12 +178,19 @@ def test_the_catalogue_is_pure_data() -> None:
     [
         ({}, "AWS_REGION: missing"),
         ({"AWS_REGION": "r", "PAYMENTS_TABLE": ""}, "PAYMENTS_TABLE: missing"),
-        ({"AWS_REGION": "r", "PAYMENTS_TABLE": "t"}, "STATE_MACHINE_ARN: missing"),
     ],
 )
 def test_a_missing_setting_is_named(environment: dict[str, str], complaint: str) -> None:
     with pytest.raises(SettingsError, match=complaint):
-        read(ApiSettings, environment)
+        read(LedgerSettings, environment)
+
+
+@pytest.mark.parametrize("order", ["a,,b", "a,b,a", ","])
+def test_a_list_of_regions_names_each_once(order: str) -> None:
+    """PAY-05."""
+    assert read(FailoverSettings, {"AWS_REGION": "r", "FAILOVER_ORDER": "a, b"}).regions == ("a", "b")
+    with pytest.raises(SettingsError, match="FAILOVER_ORDER"):
+        read(FailoverSettings, {"AWS_REGION": "r", "FAILOVER_ORDER": order}).regions  # noqa: B018
 
 
 @pytest.mark.parametrize(

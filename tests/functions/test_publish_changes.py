@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from functions import catalogue
-from functions.payments.events import DETAIL_TYPES, SOURCE, EventBridgeBus, detail
+from functions.payments.events import DETAIL_TYPES, HANDED_OVER, SOURCE, EventBridgeBus, detail
 from functions.payments.ledger import to_item
 from functions.payments.model import Payment, Status
 from functions.publish_changes.handler import handler
@@ -119,7 +119,8 @@ def test_events_go_to_the_bus_ten_at_a_time() -> None:
 
 def test_the_catalogue_names_the_events_for_the_rules() -> None:
     assert catalogue.EVENT_SOURCE == SOURCE
-    assert set(catalogue.EVENT_DETAIL_TYPES) == set(DETAIL_TYPES.values())
+    assert set(catalogue.EVENT_DETAIL_TYPES) == {*DETAIL_TYPES.values(), HANDED_OVER}
+    assert catalogue.HANDED_OVER == HANDED_OVER
 
 
 @pytest.mark.parametrize(

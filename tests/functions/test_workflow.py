@@ -69,8 +69,9 @@ def test_every_error_it_names_exists_and_every_transient_one_is_retried() -> Non
     named = {name for rule in rules for name in rule["ErrorEquals"] if not PLATFORM_ERRORS.match(name)}
     assert named <= set(OWN_ERRORS)
     retried = {name for state in TASKS.values() for rule in state["Retry"] for name in rule["ErrorEquals"]}
-    # Raised outside of the workflow only: by the API, and by the publisher of events.
+    # Raised outside of the workflow only: by the API, the publisher of events, and the taker-over.
     elsewhere = {"WorkflowThrottledError", "WorkflowUnavailableError", "EventsUnavailableError"}
+    elsewhere |= {"VaultUnavailableError", "ReplicaBehindError"}
     assert retried & set(OWN_ERRORS) == TRANSIENT - elsewhere
 
 

@@ -1,0 +1,1 @@
+"""Summing up the payment metrics of all regions."""

@@ -1,0 +1,1 @@
+"""Giving a payment that this region cannot finish to the next region."""

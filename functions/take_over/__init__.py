@@ -1,0 +1,1 @@
+"""Taking over a payment that another region could not finish."""
