@@ -141,10 +141,12 @@ class LiveProgress:
 
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for name in ("stack", "state"):
-            table.add_column(name, no_wrap=True)
-        table.add_column("seconds", justify="right", no_wrap=True)
-        table.add_column("resources", justify="right", no_wrap=True)
+        # Where the terminal is narrow, only the last column may shrink.
+        names = max((len(str(stack)) for stack in self._lines), default=0)
+        table.add_column("stack", no_wrap=True, min_width=names)
+        table.add_column("state", no_wrap=True, min_width=max(map(len, Status)))
+        table.add_column("seconds", justify="right", no_wrap=True, min_width=7)
+        table.add_column("resources", justify="right", no_wrap=True, min_width=9)
         table.add_column("", style="dim", no_wrap=True, overflow="ellipsis")
         for line in list(self._lines.values()):
             table.add_row(

@@ -178,7 +178,7 @@ def peak_memory_mb() -> dict[str, float]:
 
 def summary_table(report: RunReport) -> Table:
     """A line per stack and the totals."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("stack", no_wrap=True)
     table.add_column("result", no_wrap=True)
     for name in ("seconds", "add", "change", "destroy", "resources"):
