@@ -161,6 +161,43 @@ def mock_integration(aws: Clients) -> bool:
     return "httpMethod" not in gateway.get_integration(**where)
 
 
+def usage_plan_update(aws: Clients) -> bool:
+    gateway = aws("apigateway")
+    api = gateway.create_rest_api(name="a")["id"]
+    deployment = gateway.create_deployment(restApiId=api, stageName="live")["id"]
+    gateway.create_stage(restApiId=api, stageName="next", deploymentId=deployment)
+    plan = gateway.create_usage_plan(
+        name="p", apiStages=[{"apiId": api, "stage": "live"}], throttle={"burstLimit": 1, "rateLimit": 1.0}
+    )["id"]
+    found = gateway.update_usage_plan(
+        usagePlanId=plan,
+        patchOperations=[
+            {"op": "replace", "path": "/throttle/burstLimit", "value": "20"},
+            {"op": "add", "path": "/apiStages", "value": f"{api}:next"},
+        ],
+    )
+    return found["throttle"]["burstLimit"] == 20 and [entry["stage"] for entry in found["apiStages"]] == [
+        "live",
+        "next",
+    ]
+
+
+def method_model_update(aws: Clients) -> bool:
+    gateway = aws("apigateway")
+    api = gateway.create_rest_api(name="a")
+    where = {"restApiId": api["id"], "resourceId": api["rootResourceId"], "httpMethod": "POST"}
+    gateway.put_method(**where, authorizationType="NONE", apiKeyRequired=False)
+    gateway.update_method(
+        **where,
+        patchOperations=[
+            {"op": "replace", "path": "/apiKeyRequired", "value": "true"},
+            {"op": "add", "path": "/requestModels/application~1json", "value": "Payment"},
+        ],
+    )
+    found = gateway.get_method(**where)
+    return found["apiKeyRequired"] is True and found["requestModels"] == {"application/json": "Payment"}
+
+
 def empty_api_key_value(aws: Clients) -> bool:
     return len(aws("apigateway").create_api_key(name="k", value="")["value"]) >= 20
 
@@ -261,6 +298,8 @@ PROBES: list[Probe] = [
     domain_update,
     empty_base_path,
     mock_integration,
+    usage_plan_update,
+    method_model_update,
     empty_api_key_value,
     workflow_tracing,
     mapping_settings,
@@ -280,6 +319,6 @@ def test_the_sandbox_reads_back(aws: Clients, probe: Probe) -> None:
 def test_upstream_still_does_not(plain_aws: Clients, probe: Probe) -> None:
     try:
         holds = probe(plain_aws)
-    except (ClientError, KeyError, IndexError, ValueError):
+    except (ClientError, AttributeError, KeyError, IndexError, ValueError):
         holds = False
     assert not holds

@@ -11,6 +11,7 @@ from __future__ import annotations
 from types import ModuleType
 
 from rollout.sandbox.extensions import (
+    apigateway_patches,
     apigateway_requests,
     apigateway_settings,
     cloudwatch_alarms,
@@ -46,6 +47,7 @@ ADDITIONS: tuple[ModuleType, ...] = (
     stepfunctions_runs,
     apigateway_requests,
     sqs_metrics,
+    apigateway_patches,
 )
 
 

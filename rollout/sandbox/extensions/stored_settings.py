@@ -59,6 +59,8 @@ def _keep_mapping_settings(functions: Any) -> None:
             return answer
         mapping = functions._esms[json.loads(answer[2])["UUID"]]
         mapping.update({name: data[name] for name in _MAPPING_SETTINGS if name in data})
+        if not (mapping.get("MetricsConfig") or {}).get("Metrics"):
+            mapping.pop("MetricsConfig", None)  # no metrics chosen is no configuration
         return functions.json_response(functions._esm_response(mapping), answer[0])
 
     wrap(functions, "_create_esm", lambda original, data: store(original(data), data))
