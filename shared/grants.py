@@ -74,9 +74,9 @@ def trust(service: str, account_id: str, source_arn: str | None = None) -> str:
     )
 
 
-def use_key(key_arn: str) -> Grant:
-    """Encrypt and decrypt with a region's key."""
-    return Grant("UseRegionalKey", ("kms:Decrypt", "kms:GenerateDataKey"), (key_arn,))
+def use_key(key_arn: str, sid: str = "UseRegionalKey") -> Grant:
+    """Encrypt and decrypt with one key."""
+    return Grant(sid, ("kms:Decrypt", "kms:GenerateDataKey"), (key_arn,))
 
 
 def write_logs(log_group_arn: str) -> Grant:

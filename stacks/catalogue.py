@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from shared.config import Environment
 from shared.contracts import Graph, StackSpec, build_graph
-from stacks.compute.contract import COMPUTE
+from stacks.compute.contract import COMPUTE, COMPUTE_LINKS
 from stacks.data.contract import DATA, DATA_LINKS
 from stacks.edge.contract import EDGE
 from stacks.network.contract import NETWORK
 from stacks.observability.contract import OBSERVABILITY, OBSERVABILITY_LINKS
 
-STACKS: tuple[StackSpec, ...] = (NETWORK, DATA, DATA_LINKS, COMPUTE, EDGE, OBSERVABILITY, OBSERVABILITY_LINKS)
+STACKS: tuple[StackSpec, ...] = (
+    NETWORK,
+    DATA,
+    DATA_LINKS,
+    COMPUTE,
+    COMPUTE_LINKS,
+    EDGE,
+    OBSERVABILITY,
+    OBSERVABILITY_LINKS,
+)
 
 
 def spec_of(name: str) -> StackSpec:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from shared.contracts import Need, Outputs, StackSpec
+from shared.contracts import Need, Outputs, StackSpec, Where
 from stacks.data.contract import DataOutputs
 from stacks.network.contract import NetworkOutputs
 
@@ -26,6 +26,8 @@ class ComputeOutputs(Outputs):
     event_bus_arn: str
     changes_dlq_name: str
     changes_dlq_arn: str
+    events_dlq_name: str
+    events_dlq_arn: str
 
 
 COMPUTE = StackSpec(
@@ -35,4 +37,24 @@ COMPUTE = StackSpec(
     publishes=ComputeOutputs,
     needs=(Need(NetworkOutputs), Need(DataOutputs)),
     factory="stacks.compute.stack:ComputeStack",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComputeLinksOutputs(Outputs):
+    """Where a region's bus forwards payments to that it cannot finish."""
+
+    stack: ClassVar[str] = "compute-links"
+
+    routes_to: list[str]
+
+
+COMPUTE_LINKS = StackSpec(
+    name="compute-links",
+    layer="compute",
+    owner="team-payments",
+    publishes=ComputeLinksOutputs,
+    # A rule can only target a bus that exists, with a policy that admits it.
+    needs=(Need(ComputeOutputs), Need(ComputeOutputs, Where.OTHERS)),
+    factory="stacks.compute.links:ComputeLinksStack",
 )

@@ -23,7 +23,10 @@ from stacks.network.contract import NetworkOutputs
 
 
 class PaymentFunction(Construct):
-    """A zip in the private subnets: memory, timeout and reserved concurrency from the configuration (PAY-03)."""
+    """A zip in the private subnets: memory, timeout and reserved concurrency from the configuration (PAY-03).
+
+    Without ``network`` it runs outside of the VPC.
+    """
 
     def __init__(
         self,
@@ -37,7 +40,7 @@ class PaymentFunction(Construct):
         code: FunctionCode,
         environment: Mapping[str, str],
         grants: Sequence[Grant],
-        network: NetworkOutputs,
+        network: NetworkOutputs | None,
         key_arn: str,
     ) -> None:
         super().__init__(scope, id)
@@ -62,7 +65,7 @@ class PaymentFunction(Construct):
             "policy",
             role=self.role.id,
             name="function",
-            policy=policy([write_logs(logs.arn), attach_to_vpc(), use_key(key_arn), *grants]),
+            policy=policy([write_logs(logs.arn), use_key(key_arn), *([attach_to_vpc()] if network else []), *grants]),
         )
         self.function = LambdaFunction(
             self,
@@ -83,7 +86,9 @@ class PaymentFunction(Construct):
             vpc_config=LambdaFunctionVpcConfig(
                 subnet_ids=network.private_subnet_ids,
                 security_group_ids=[network.functions_security_group_id],
-            ),
+            )
+            if network
+            else None,
             tracing_config=LambdaFunctionTracingConfig(mode="Active"),
             logging_config=LambdaFunctionLoggingConfig(log_format="JSON", log_group=logs.name),
             # Without its policy a function in a VPC cannot be created.

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from constructs import Construct
 
-from functions.catalogue import FUNCTIONS, SERVICE_NAME, Env
+from functions.catalogue import SERVICE_NAME, Env, function
 from functions.catalogue import Grant as Verb
 from shared.grants import Grant
 from shared.site import Site
@@ -46,6 +46,10 @@ class PaymentFunctions(Construct):
             Env.RECEIPTS_BUCKET: data.receipts_bucket_name,
             Env.RECEIPTS_KEY_ARN: data.key_arn,
             Env.EVENT_BUS_NAME: bus_name,
+            Env.VAULT_TABLE: data.vault_table_name,
+            Env.VAULT_RETENTION_DAYS: str(site.settings.residency.vault_retention_days),
+            Env.FAILOVER_ORDER: ",".join(site.environment.failover_order),
+            Env.METRICS_REGIONS: ",".join(site.environment.regions),
             Env.PROCESSOR_KIND: processor.kind,
             Env.PROCESSOR_TABLE: data.processor_table_name,
             Env.PROCESSOR_URL: processor.url or "",
@@ -65,6 +69,9 @@ class PaymentFunctions(Construct):
             Verb.RECEIPTS_PUT: f"{data.receipts_bucket_arn}/receipts/*",
             Verb.RECEIPTS_ENCRYPT: data.key_arn,
             Verb.EVENTS_PUT: bus_arn,
+            Verb.VAULT_PUT: data.vault_table_arn,
+            Verb.VAULT_READ: data.vault_table_arn,
+            Verb.METRICS_READ: "*",
             Verb.PROCESSOR_ACCOUNTS: data.processor_table_arn,
             Verb.PROCESSOR_SECRET: secret_arn,
             Verb.TRACES_PUT: "*",
@@ -78,7 +85,7 @@ class PaymentFunctions(Construct):
 
     def add(self, name: str, extra_grants: Iterable[Grant] = ()) -> PaymentFunction:
         """Make one function of the catalogue."""
-        spec = next(spec for spec in FUNCTIONS if spec.name == name)
+        spec = function(name)
         kind = self._site.environment.processor.kind
         self.made[name] = PaymentFunction(
             self,
@@ -90,7 +97,7 @@ class PaymentFunctions(Construct):
             code=self._codes.of(name),
             environment={variable.value: self._values[variable] for variable in spec.env_for(kind)},
             grants=[*(self._grant(verb) for verb in spec.grants_for(kind)), *extra_grants],
-            network=self._network,
+            network=self._network if spec.in_vpc else None,
             key_arn=self._data.key_arn,
         )
         return self.made[name]

@@ -5,21 +5,23 @@ from __future__ import annotations
 from constructs import Construct
 
 from functions.catalogue import WORKFLOW_FUNCTIONS
-from shared.grants import send_to_queue
+from shared.grants import send_to_queue, use_key
 from shared.site import Site
 from shared.stack import BuildInputs, LayerStack
-from stacks.compute.bus import PaymentBus
+from stacks.compute.bus import PaymentBus, UndeliveredEvents
 from stacks.compute.changes import ChangeCapture, ChangesQueue
 from stacks.compute.code import FunctionCodes
 from stacks.compute.contract import COMPUTE, ComputeOutputs
 from stacks.compute.functions import PaymentFunctions
+from stacks.compute.routes import Arrivals
+from stacks.compute.schedule import EveryMinute
 from stacks.compute.workflow import PaymentWorkflow
 from stacks.data.contract import DataOutputs
 from stacks.network.contract import NetworkOutputs
 
 
 class ComputeStack(LayerStack):
-    """What happens to a payment in one region: functions, workflow, event bus, change data capture."""
+    """What happens to a payment in one region: functions, workflow, event bus, change data capture, take-over."""
 
     spec = COMPUTE
 
@@ -42,10 +44,16 @@ class ComputeStack(LayerStack):
         steps = {name: functions.add(name) for name in WORKFLOW_FUNCTIONS}
         workflow = PaymentWorkflow(self, "workflow", site=site, steps=steps, key_arn=data.key_arn)
         functions.know_workflow(workflow.arn)
-        api = functions.add("payments_api")
-        dlq = ChangesQueue(self, "changes-dlq", site=site, key_arn=data.key_arn)
-        publisher = functions.add("publish_changes", [send_to_queue(dlq.arn)])
-        ChangeCapture(self, "changes", site=site, stream_arn=data.payments_stream_arn, publisher=publisher, dlq=dlq)
+        api = functions.add("payments_api", [use_key(data.vault_key_arn, "UseVaultKey")])
+        changes_dlq = ChangesQueue(self, "changes-dlq", site=site, key_arn=data.key_arn)
+        publisher = functions.add("publish_changes", [send_to_queue(changes_dlq.arn)])
+        ChangeCapture(
+            self, "changes", site=site, stream_arn=data.payments_stream_arn, publisher=publisher, dlq=changes_dlq
+        )
+        undelivered = UndeliveredEvents(self, "events-dlq", site=site, key_arn=data.key_arn)
+        receiver = functions.add("take_over", [send_to_queue(undelivered.arn)])
+        Arrivals(self, "arrivals", site=site, bus_name=bus.name, receiver=receiver, dlq_arn=undelivered.arn)
+        EveryMinute(self, "aggregate", site=site, function=functions.add("aggregate_outcomes"))
         self.publish(
             ComputeOutputs(
                 api_function_name=api.name,
@@ -56,7 +64,9 @@ class ComputeStack(LayerStack):
                 state_machine_name=workflow.name,
                 event_bus_name=bus.name,
                 event_bus_arn=bus.arn,
-                changes_dlq_name=dlq.name,
-                changes_dlq_arn=dlq.arn,
+                changes_dlq_name=changes_dlq.name,
+                changes_dlq_arn=changes_dlq.arn,
+                events_dlq_name=undelivered.name,
+                events_dlq_arn=undelivered.arn,
             )
         )

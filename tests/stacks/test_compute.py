@@ -18,9 +18,20 @@ def test_every_function_of_the_catalogue_in_every_region(sandbox: Synthesized) -
             assert 1 <= function["reserved_concurrent_executions"] <= 5
             assert function["s3_key"].startswith("${aws_s3_object.")
             assert function["source_code_hash"]
-            assert "private_subnet_ids" in json.dumps(function["vpc_config"])
             assert function["tracing_config"] == {"mode": "Active"}
             assert function["kms_key_arn"]
+
+
+def test_functions_that_touch_payments_are_in_the_private_subnets(sandbox: Synthesized) -> None:
+    """PAY-03: in the private subnets; outside runs only what reads metrics of other regions."""
+    outside = set()
+    for name, function in sandbox.resources("compute-us-east-1", "aws_lambda_function").items():
+        if "vpc_config" not in function:
+            outside.add(name.removeprefix("functions_").rpartition("_function_")[0])
+            assert "PAYMENTS_TABLE" not in function["environment"]["variables"]
+        else:
+            assert "private_subnet_ids" in json.dumps(function["vpc_config"])
+    assert outside == {"aggregate_outcomes"}
 
 
 def test_each_function_has_a_role_of_its_own(sandbox: Synthesized) -> None:
@@ -31,17 +42,14 @@ def test_each_function_has_a_role_of_its_own(sandbox: Synthesized) -> None:
 
 def test_each_function_is_told_and_granted_what_the_catalogue_says(sandbox: Synthesized) -> None:
     """PAY-13: exactly the catalogue's actions, besides those of any function in a VPC."""
-    every = {
-        "logs:CreateLogStream",
-        "logs:PutLogEvents",
+    every = {"logs:CreateLogStream", "logs:PutLogEvents", "kms:Decrypt", "kms:GenerateDataKey"}
+    in_vpc = {
         "ec2:CreateNetworkInterface",
         "ec2:DescribeNetworkInterfaces",
         "ec2:DescribeSubnets",
         "ec2:DeleteNetworkInterface",
         "ec2:AssignPrivateIpAddresses",
         "ec2:UnassignPrivateIpAddresses",
-        "kms:Decrypt",
-        "kms:GenerateDataKey",
     }
     stack = "compute-us-east-1"
     for spec in FUNCTIONS:
@@ -51,8 +59,8 @@ def test_each_function_is_told_and_granted_what_the_catalogue_says(sandbox: Synt
         (policy,) = [p for n, p in sandbox.resources(stack, "aws_iam_role_policy").items() if n.startswith(id)]
         allowed = {a for s in json.loads(policy["policy"])["Statement"] for a in s["Action"]}
         own = {a for grant in spec.grants_for("simulator") for a in grant.actions}
-        extra = {"sqs:SendMessage"} if spec.name == "publish_changes" else set()
-        assert allowed == every | own | extra
+        extra = {"sqs:SendMessage"} if spec.name in {"publish_changes", "take_over"} else set()
+        assert allowed == every | own | extra | (in_vpc if spec.in_vpc else set())
 
 
 def test_workflow_has_every_step_logs_and_traces(sandbox: Synthesized) -> None:
@@ -75,3 +83,36 @@ def test_changes_are_captured_once_over_all_regions(sandbox: Synthesized) -> Non
         assert mapping["bisect_batch_on_function_error"] is True
         assert mapping["maximum_record_age_in_seconds"] == 3600
         assert "changes-dlq" in mapping["destination_config"]["on_failure"]["destination_arn"]
+
+
+def test_payment_is_forwarded_once_and_never_loops(sandbox: Synthesized) -> None:
+    """PAY-05: rules route by the one receiver that the event names; a region's own events are not forwarded."""
+    for region in sandbox.environment.regions:
+        (arrivals,) = [
+            rule
+            for rule in sandbox.resources(f"compute-{region}", "aws_cloudwatch_event_rule").values()
+            if "event_pattern" in rule
+        ]
+        assert json.loads(arrivals["event_pattern"])["detail"] == {"next_region": [region]}
+        stack = f"compute-links-{region}"
+        routes = sandbox.resources(stack, "aws_cloudwatch_event_rule").values()
+        receivers = [json.loads(rule["event_pattern"])["detail"]["next_region"] for rule in routes]
+        assert sorted(receivers) == sorted([other] for other in sandbox.environment.regions if other != region)
+        for target in sandbox.resources(stack, "aws_cloudwatch_event_target").values():
+            assert "events_dlq_arn" in target["dead_letter_config"]["arn"]
+            assert target["role_arn"].startswith("${aws_iam_role.")
+
+
+def test_bus_admits_the_routes_of_the_other_regions_only(sandbox: Synthesized) -> None:
+    """PAY-05, PAY-13: the bus's policy names the roles of the other regions' routes."""
+    (statement,) = json.loads(sandbox.only("compute-eu-west-1", "aws_cloudwatch_event_bus_policy")["policy"])[
+        "Statement"
+    ]
+    admitted = statement["Condition"]["ArnEquals"]["aws:PrincipalArn"]
+    assert [arn.rpartition("/")[2] for arn in admitted] == [
+        "tripoint-event-routes-us-east-1-sandbox",
+        "tripoint-event-routes-ap-southeast-1-sandbox",
+    ]
+    for region in ("us-east-1", "ap-southeast-1"):
+        role = sandbox.only(f"compute-links-{region}", "aws_iam_role")
+        assert role["name"] == f"tripoint-event-routes-{region}-sandbox"

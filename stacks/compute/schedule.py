@@ -1,0 +1,36 @@
+"""What runs by the clock."""
+
+from __future__ import annotations
+
+from cdktf_cdktf_provider_aws.cloudwatch_event_rule import CloudwatchEventRule
+from cdktf_cdktf_provider_aws.cloudwatch_event_target import CloudwatchEventTarget
+from cdktf_cdktf_provider_aws.lambda_permission import LambdaPermission
+from constructs import Construct
+
+from shared.site import Site
+from stacks.compute.function import PaymentFunction
+
+
+class EveryMinute(Construct):
+    """Invokes a function each minute. What one minute misses the next does not make up for: no dead-letter queue."""
+
+    def __init__(self, scope: Construct, id: str, *, site: Site, function: PaymentFunction) -> None:
+        super().__init__(scope, id)
+        rule = CloudwatchEventRule(
+            self,
+            "rule",
+            name=site.name(f"{id}-{site.region}"),
+            description="Each minute",
+            schedule_expression="rate(1 minute)",
+        )
+        LambdaPermission(
+            self,
+            "permission",
+            statement_id="Schedule",
+            action="lambda:InvokeFunction",
+            function_name=function.name,
+            principal="events.amazonaws.com",
+            source_arn=rule.arn,
+            depends_on=[function.function],
+        )
+        CloudwatchEventTarget(self, "target", rule=rule.name, target_id="function", arn=function.arn)
