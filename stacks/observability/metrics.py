@@ -163,6 +163,15 @@ def server_error_rate(site: Site) -> Formula:
     return Formula(percent_of(errors, counts), inputs)
 
 
+# Route 53 is global; its metrics are in this region only.
+HEALTH_REGION = "us-east-1"
+
+
+def health(health_check_id: str) -> Metric:
+    """Whether Route 53 finds the region healthy: 1 or 0."""
+    return Metric("AWS/Route53", "HealthCheckStatus", "Minimum", {"HealthCheckId": health_check_id})
+
+
 # -- the workflow ---------------------------------------------------------------------------------
 
 

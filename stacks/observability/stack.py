@@ -29,11 +29,10 @@ class ObservabilityStack(LayerStack):
         super().__init__(scope, site, inputs)
         network = self.consume(NetworkOutputs)
         data = self.consume(DataOutputs)
-        # The API is watched by its name; reading its contract makes this stack wait for it.
-        self.consume(EdgeOutputs)
+        edge = self.consume(EdgeOutputs)
         alerts = Alerts(self, "alerts", site=site, key_arn=data.key_arn)
         alarms = RegionAlarms(self, "alarms", site=site, topic_arn=str(alerts.topic.arn))
-        dashboards = Dashboards(self, "dashboards", site=site, alarms=alarms)
+        dashboards = Dashboards(self, "dashboards", site=site, alarms=alarms, health_check_id=edge.health_check_id)
         FlowLogs(self, "flow-logs", site=site, vpc_id=network.vpc_id, key_arn=data.key_arn)
         self.publish(
             ObservabilityOutputs(

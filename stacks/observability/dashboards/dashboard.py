@@ -20,12 +20,12 @@ class Dashboards(Construct):
     Dashboards are listed once per account, not per region, so their names carry the region that made them.
     """
 
-    def __init__(self, scope: Construct, id: str, *, site: Site, alarms: RegionAlarms) -> None:
+    def __init__(self, scope: Construct, id: str, *, site: Site, alarms: RegionAlarms, health_check_id: str) -> None:
         super().__init__(scope, id)
         self.all_regions_name = site.name(f"all-regions-{site.region}")
         self.region_name = site.name(f"region-{site.region}")
         self._dashboard("all-regions", self.all_regions_name, all_regions(site))
-        self._dashboard("region", self.region_name, one_region(site, alarms.arns))
+        self._dashboard("region", self.region_name, one_region(site, alarms.arns, health_check_id))
 
     def _dashboard(self, id: str, name: str, body: dict[str, Any]) -> None:
         CloudwatchDashboard(self, id, dashboard_name=name, dashboard_body=json.dumps(body, ensure_ascii=False))

@@ -12,7 +12,7 @@ from stacks.observability.dashboards.widgets import COLOURS, Line, alarm_states,
 from stacks.observability.metrics import Formula, Metric
 
 
-def one_region(site: Site, alarm_arns: Sequence[str]) -> dict[str, Any]:
+def one_region(site: Site, alarm_arns: Sequence[str], health_check_id: str) -> dict[str, Any]:
     """The body of a region's dashboard: its alarms, its API, workflow, functions and table (PAY-09)."""
     alarms = site.settings.alarms
     percentiles = ("p50", "p90", "p99")
@@ -56,6 +56,11 @@ def one_region(site: Site, alarm_arns: Sequence[str]) -> dict[str, Any]:
                     ("4XX", metrics.api(site, "4XXError", "Sum")),
                     ("5XX", metrics.api(site, "5XXError", "Sum")),
                 ),
+            ),
+            graph(
+                "Health check: can DNS lead here?",
+                "1 = yes",
+                [Line("healthy", metrics.health(health_check_id), metrics.HEALTH_REGION, COLOURS[1])],
             ),
             graph(
                 "Executions of the workflow",
