@@ -16,7 +16,7 @@ class ObservabilityLinksStack(LayerStack):
 
     Subscriptions belong to the topic's region (`delivery.py`), and so does this stack: it needs no second provider, its
     state is where its resources are, and with another region down the alerts of this one still reach all the rest
-    (docs/decisions/0031-alarms-reach-every-region-from-the-topic.md).
+    (docs/decisions/alarms-reach-every-region.md).
     """
 
     spec = OBSERVABILITY_LINKS

@@ -17,7 +17,7 @@ from shared.site import Site
 from stacks.compute.contract import ComputeOutputs
 
 SERVICE = "payments"
-# What `aggregate_outcomes` writes: the sum over all regions (docs/decisions/0030-alarm-over-all-regions.md).
+# What `aggregate_outcomes` writes: the sum over all regions (docs/decisions/alarm-over-all-regions.md).
 ALL_REGIONS = "payments-all-regions"
 
 RECEIVED = "PaymentsReceived"

@@ -14,7 +14,7 @@ def payment_alarms(site: Site) -> list[AlarmSpec]:
     """More than 0.1 % of the payments failed: in this region, and over all regions (PAY-12).
 
     The rate over all regions is the sum of failures over the sum of ends, so a small region's bad minute doesn't count
-    as much as a large one's (docs/decisions/0030-alarm-over-all-regions.md). Every region raises it for itself:
+    as much as a large one's (docs/decisions/alarm-over-all-regions.md). Every region raises it for itself:
     whichever region is up tells.
     """
     settings = site.settings.alarms
