@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cdktf import TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.route53_health_check import Route53HealthCheck
 from cdktf_cdktf_provider_aws.route53_record import (
     Route53Record,
@@ -44,6 +45,8 @@ class RegionalRouting(Construct):
             enable_sni=True,
             # Health checks are global and have no name of their own.
             tags={"Name": site.name(f"payments-{site.region}")},
+            # A changed interval means another check: the record moves to it before the old one goes.
+            lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
         )
         Route53Record(
             self,

@@ -359,6 +359,8 @@ def test_health_checks_ask_the_regions_own_health(every: Synthesized) -> None:
         assert check["enable_sni"] is True
         assert check["measure_latency"] is True
         assert region in check["tags"]["Name"]
+        # An interval can't be changed, only replaced: no record may point at a check that is gone.
+        assert check["lifecycle"] == {"create_before_destroy": True}
 
 
 def test_how_often_health_is_asked_is_configuration(edges: Edges) -> None:
