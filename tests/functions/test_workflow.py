@@ -29,7 +29,7 @@ from functions.payments.errors import (
 from functions.payments.model import Status
 from functions.processor.scenarios import TOKENS
 from functions.workflow import SUBSTITUTIONS, SubstitutionError
-from tests.functions.fakes import a_payment
+from tests.functions.fakes import REGION, a_payment
 from tests.functions.interpreter import NamedError
 from tests.functions.platform import DEFINITION, Fault, Platform, Stubborn
 
@@ -104,6 +104,16 @@ def test_from_authorization_on_every_failure_is_undone() -> None:
     """PAY-04: even when what the authorization did is unknown."""
     for name in ("Authorize", "Capture", "IssueReceipt", "Complete"):
         assert TASKS[name]["Catch"][-1]["Next"] == "Compensate"
+
+
+def test_what_another_region_may_be_spared_is_handed_over_and_nothing_else() -> None:
+    """PAY-05, PAY-23: exactly the errors that were worth a retry here; no decline, nothing invalid."""
+    for name, state in TASKS.items():
+        handed_over = [rule["ErrorEquals"] for rule in state["Catch"] if rule["Next"] == "HandOver"]
+        retried = [error for rule in state["Retry"] for error in rule["ErrorEquals"]]
+        assert handed_over == ([retried] if name in ("Authorize", "Capture", "IssueReceipt", "Complete") else [])
+    # The error that led there stays what is told to the merchant.
+    assert {rule["ResultPath"] for rule in TASKS["HandOver"]["Catch"]} == {"$.handover_error"}
 
 
 def delay(rule: dict[str, Any]) -> float:
@@ -280,8 +290,7 @@ def test_a_payment_that_moved_to_another_region_is_left_alone() -> None:
     assert ended.state == "Moved"
     assert platform.final == a_payment(home_region="us-east-1", version=2)
     assert not platform.account.voided
-    foreign = Platform(a_payment(home_region="us-east-1"))
-    assert foreign.execute().path == ["Validate", "Moved"]
+    assert platform.run(a_payment(home_region="us-east-1"), REGION).path == ["Validate", "Moved"]
     assert issubclass(PaymentMovedError, FinalError)
 
 
@@ -291,8 +300,6 @@ def test_money_captured_by_an_unknown_workflow_is_never_given_back_unasked() -> 
     twin.execute()
     platform = Platform(a_payment(), stubborn=[Stubborn("processor.authorize", False, ProcessorTimeoutError())])
     platform.books = twin.books
-    platform.processor = twin.processor
-    platform.processor._platform = platform
     assert platform.execute().state == "CompensationFailed"
     assert platform.account.refunded == 0
     assert CapturedElsewhereError.__name__ in platform.final.reason
