@@ -70,6 +70,7 @@ class Cloud:
     def __init__(self) -> None:
         self.dynamodb = self.client("dynamodb")
         self.table("payments", "payment_id")
+        self.table("vault", "payment_id")
         self.table("processor", "operation_key")
 
     @staticmethod

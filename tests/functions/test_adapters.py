@@ -78,6 +78,37 @@ def test_what_a_step_knew_beforehand_is_written_too(ledger: DynamoLedger) -> Non
     assert ledger.get(handed_on.payment_id).capture_id == "cap_1"  # type: ignore[union-attr]
 
 
+def test_an_update_removes_what_is_no_longer_known_and_never_what_was_asked(ledger: DynamoLedger, cloud: Cloud) -> None:
+    """PAY-23: `next_region` goes when the payment is taken over."""
+    handed_over = a_payment(next_region="us-east-1", payer_region=REGION, reason="why")
+    ledger.create(handed_over)
+    handed_on = replace(handed_over, request_hash="", payer_region="")
+    after = handed_on.changed(at="later", next_region="", reason="")
+    assert ledger.update(after, expected=handed_on) is None
+    assert "next_region" not in stored(cloud)
+    assert ledger.get(after.payment_id) == replace(after, request_hash=handed_over.request_hash, payer_region=REGION)
+
+
+@pytest.mark.parametrize(
+    ("item", "drained"),
+    [
+        ({"drained": {"BOOL": True}}, True),
+        ({"drained": {"BOOL": False}}, False),
+        ({"drained": {"S": "true"}}, False),
+        ({}, False),
+        (None, False),
+    ],
+)
+def test_a_region_is_drained_when_its_item_says_so(
+    ledger: DynamoLedger, cloud: Cloud, item: dict[str, Any] | None, drained: bool
+) -> None:
+    """PAY-23."""
+    if item is not None:
+        cloud.dynamodb.put_item(TableName="payments", Item={"payment_id": {"S": f"region#{REGION}"}, **item})
+    assert ledger.is_drained(REGION) is drained
+    assert ledger.is_drained("us-east-1") is False
+
+
 @pytest.mark.parametrize("fake", [True, False])
 def test_an_update_of_nothing_is_an_error(cloud: Cloud, fake: bool) -> None:
     ledger = InMemoryLedger() if fake else DynamoLedger(cloud.dynamodb, "payments")

@@ -187,7 +187,38 @@ def test_health_reads_the_table_of_the_region(cloud: Cloud) -> None:
     assert (unwell.status, unwell.body) == (503, {"status": "unavailable"})
 
 
-def test_health_reads_consistently(monkeypatch: pytest.MonkeyPatch) -> None:
+def drain(cloud: Cloud, region: str, drained: bool = True) -> None:
+    item = {"payment_id": {"S": f"region#{region}"}, "drained": {"BOOL": drained}}
+    cloud.dynamodb.put_item(TableName="payments", Item=item)
+
+
+def test_health_tells_traffic_to_leave_a_drained_region(cloud: Cloud) -> None:
+    """PAY-08, PAY-23: this region's item counts, and no other's."""
+    drain(cloud, "us-east-1")
+    assert call("GET", "/health").status == 200
+    drain(cloud, REGION)
+    draining = call("GET", "/health")
+    assert (draining.status, draining.body) == (503, {"status": "draining"})
+    drain(cloud, REGION, False)
+    assert (call("GET", "/health").status, call("GET", "/health").body) == (200, {"status": "ok"})
+
+
+def test_a_drained_region_still_takes_and_tells_payments(cloud: Cloud) -> None:
+    """PAY-23: clients come for as long as their DNS answers last."""
+    cloud.states  # noqa: B018
+    drain(cloud, REGION)
+    assert post().status == 202
+    assert call("GET", f"/payments/{ID}").status == 200
+    assert len(cloud.executions()) == 1
+
+
+def test_the_item_about_a_region_is_no_payment(cloud: Cloud) -> None:
+    drain(cloud, REGION)
+    for path in (f"/payments/region#{REGION}", f"/payments/region%23{REGION}", f"/payments/region%23{REGION}/payer"):
+        assert call("GET", path).status == 404
+
+
+def test_health_is_one_consistent_read(monkeypatch: pytest.MonkeyPatch) -> None:
     reads: list[dict[str, Any]] = []
 
     class Client:
@@ -197,7 +228,8 @@ def test_health_reads_consistently(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(container, "ledger", lambda: DynamoLedger(Client(), "payments"))
     call("GET", "/health")
-    assert [(read["TableName"], read["ConsistentRead"]) for read in reads] == [("payments", True)]
+    key = {"payment_id": {"S": f"region#{REGION}"}}
+    assert reads == [{"TableName": "payments", "Key": key, "ConsistentRead": True}]
 
 
 def test_health_survives_any_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,6 +246,7 @@ def test_health_survives_any_error(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"status": Status.SETTLED}, False),
         ({"compensating": "why"}, False),
         ({"home_region": "us-east-1"}, False),
+        ({"next_region": "us-east-1"}, False),
     ],
 )
 def test_only_an_untouched_payment_of_this_region_is_started_again(changes: dict[str, Any], starts: bool) -> None:

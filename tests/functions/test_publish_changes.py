@@ -22,6 +22,9 @@ NUMBERS = count(1)
 AUTHORIZED = a_payment().changed(at="later", status=Status.AUTHORIZED, authorization_id="auth_1")
 
 
+HANDED = a_payment().changed(at="later", next_region="us-east-1")
+
+
 def record(after: Payment | dict[str, Any] | None, before: Payment | None = None, **images: Any) -> dict[str, Any]:
     """A record of the table's stream."""
     change = {"SequenceNumber": f"{next(NUMBERS):020d}", **images}
@@ -63,6 +66,22 @@ def test_every_new_status_is_published_once() -> None:
     ]
 
 
+def test_a_hand_over_is_published_once_and_says_where_to() -> None:
+    """PAY-05: by the home until then, whatever else the stream has merged into the change."""
+    events = Events()
+    for one in (record(HANDED, a_payment()), record(HANDED)):
+        (payment,) = published(one)
+        EventBridgeBus(events, "bus").publish([payment])
+        assert not published({**one, "dynamodb": {**one["dynamodb"], "NewImage": to_item(moved(payment))}})
+    assert [call[0]["DetailType"] for call in events.calls] == ["PaymentHandedOver"] * 2
+    told = json.loads(events.calls[0][0]["Detail"])
+    assert (told["origin_region"], told["regions_tried"], told["next_region"]) == (REGION, [REGION], "us-east-1")
+
+
+def moved(payment: Payment) -> Payment:
+    return replace(payment, home_region="us-east-1")
+
+
 def test_changes_that_the_stream_has_merged_still_tell_the_last_status() -> None:
     """PAY-10: replication may merge writes."""
     settled = AUTHORIZED.changed(at="later", status=Status.SETTLED)
@@ -76,8 +95,19 @@ def test_changes_that_the_stream_has_merged_still_tell_the_last_status() -> None
         record(None, a_payment()),
         record(a_payment().changed(at="later", compensating="why"), a_payment()),
         record(a_payment(), a_payment()),
+        record({"payment_id": {"S": f"region#{REGION}"}, "drained": {"BOOL": True}}),
+        record(HANDED.changed(at="later", next_region="", home_region=REGION), HANDED),
+        record(HANDED.changed(at="later"), HANDED),
     ],
-    ids=["another region's", "a delete", "the mark of compensation", "nothing changed"],
+    ids=[
+        "another region's",
+        "a delete",
+        "the mark of compensation",
+        "nothing changed",
+        "an item about a region",
+        "a payment taken over",
+        "handed over before",
+    ],
 )
 def test_what_is_no_news_here_is_not_published(silent: dict[str, Any]) -> None:
     """PAY-10: of all regions' streams only the home's speaks."""

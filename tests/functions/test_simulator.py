@@ -24,7 +24,7 @@ from functions.payments.errors import (
 from functions.payments.request import check_token
 from functions.processor.accounts import Account, Accounts, DynamoAccounts, InMemoryAccounts
 from functions.processor.protocol import Charge, Operation, Outcome, operation_key
-from functions.processor.scenarios import AMOUNTS, TOKENS
+from functions.processor.scenarios import AMOUNTS, TOKENS, is_unreachable
 from functions.processor.simulator import CardSimulator
 from tests.functions.conftest import Cloud
 from tests.functions.fakes import ticking_clock
@@ -143,6 +143,31 @@ def test_every_magic_token_is_one_that_the_api_takes_and_has_a_test_above() -> N
     tested = {case[0] for mark in marks for case in mark.args[1]}
     assert tested == set(TOKENS) == {check_token(token) for token in TOKENS}
     assert set(AMOUNTS.values()) <= set(TOKENS)
+
+
+@pytest.mark.parametrize(("token", "cut_off"), [("tok_unreachable_from_r", A), ("tok_capture_unreachable_from_r", C)])
+def test_a_token_cuts_one_region_off_from_one_operation(bank: Bank, token: str, cut_off: Operation) -> None:
+    """PAY-23: the same processor answers the other regions, and what it did there is not to be had from here."""
+    here, there = (CardSimulator(bank.accounts, ticking_clock(), region=region) for region in ("r", "s"))
+    charge = a_charge(token)
+    bank.simulator = there
+    if cut_off is C:
+        bank.do(A, charge)
+    bank.simulator = here
+    before = bank.accounts.load("pay_1")
+    assert bank.tells(cut_off, charge) is ProcessorUnavailableError
+    assert bank.accounts.load("pay_1") == before
+    bank.simulator = there
+    assert isinstance(bank.tells(cut_off, charge), Outcome)
+    bank.simulator = here
+    assert bank.tells(cut_off, charge) is ProcessorUnavailableError
+    assert isinstance(bank.tells(A if cut_off is C else C, charge), Outcome)
+
+
+def test_a_token_that_names_a_region_is_one_that_the_api_takes() -> None:
+    assert check_token("tok_capture_unreachable_from_ap-southeast-1")
+    assert not is_unreachable("tok_unreachable_from_us-east-1", A, "us-east-2")
+    assert not is_unreachable("tok_unreachable_from_", A, "us-east-1")
 
 
 def test_a_magic_amount_acts_like_its_token() -> None:
