@@ -11,20 +11,29 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from functions.catalogue import FUNCTIONS, WORKFLOW_FUNCTIONS
+from functions.catalogue import (
+    ALL_REGIONS_SERVICE_NAME,
+    FUNCTIONS,
+    HANDED_OVER_METRIC,
+    SERVICE_NAME,
+    UNREADABLE_METRIC,
+    WORKFLOW_FUNCTIONS,
+)
 from functions.catalogue import Grant as Verb
 from shared.site import Site
 from stacks.compute.contract import ComputeOutputs
+from stacks.data.contract import DataOutputs
 
-SERVICE = "payments"
+SERVICE = SERVICE_NAME
 # What `aggregate_outcomes` writes: the sum over all regions (docs/decisions/alarm-over-all-regions.md).
-ALL_REGIONS = "payments-all-regions"
+ALL_REGIONS = ALL_REGIONS_SERVICE_NAME
 
 RECEIVED = "PaymentsReceived"
 SETTLED = "PaymentsSettled"
 DECLINED = "PaymentsDeclined"
 FAILED = "PaymentsFailed"
 REFUNDED = "PaymentsRefunded"
+HANDED_OVER = HANDED_OVER_METRIC
 
 # Final states, by the id they have in expressions. A decline is an answer, not a failure.
 FINAL = {"settled": SETTLED, "declined": DECLINED, "failed": FAILED, "refunded": REFUNDED}
@@ -97,6 +106,11 @@ def payments(site: Site, name: str, service: str = SERVICE) -> Metric:
 def failure_rate(site: Site, service: str = SERVICE) -> Formula:
     """Percent of the payments that ended FAILED or REFUNDED."""
     return Formula(FAILURE_RATE, {id: payments(site, name, service) for id, name in FINAL.items()})
+
+
+def unreadable_regions(site: Site) -> Metric:
+    """How many regions the sums over all regions lack; written every minute."""
+    return Metric(site.metrics_namespace, UNREADABLE_METRIC, "Maximum", {"service": ALL_REGIONS})
 
 
 # -- functions ------------------------------------------------------------------------------------
@@ -200,9 +214,16 @@ def workflow_cost(site: Site) -> Metric:
 # -- the table ------------------------------------------------------------------------------------
 
 
-def table(site: Site, name: str, stat: str, **dimensions: str) -> Metric:
-    """A metric of the region's replica of the payments table."""
-    return Metric("AWS/DynamoDB", name, stat, {"TableName": site.name("payments"), **dimensions})
+def table(site: Site, name: str, stat: str, thing: str = "payments", **dimensions: str) -> Metric:
+    """A metric of one of the region's tables; of its replica of the payments table unless told otherwise."""
+    return Metric("AWS/DynamoDB", name, stat, {"TableName": site.name(thing), **dimensions})
+
+
+def tables(site: Site) -> tuple[str, ...]:
+    """The region's tables, as things to name: what the data layer publishes as ``<thing>_table_name``."""
+    published = [name.removesuffix("_table_name") for name in DataOutputs.fields() if name.endswith("_table_name")]
+    simulated = site.environment.processor.kind == "simulator"
+    return tuple(thing.replace("_", "-") for thing in published if thing != "processor" or simulated)
 
 
 def table_operations() -> tuple[str, ...]:
@@ -244,8 +265,9 @@ def table_errors(site: Site) -> Metric | Formula:
 
 
 def table_throttles(site: Site) -> Metric | Formula:
-    """Reads and writes that DynamoDB throttled."""
-    return total([table(site, name, "Sum") for name in ("ReadThrottleEvents", "WriteThrottleEvents")])
+    """Reads and writes that DynamoDB throttled, over all tables of the region."""
+    names = ("ReadThrottleEvents", "WriteThrottleEvents")
+    return total([table(site, name, "Sum", thing) for thing in tables(site) for name in names])
 
 
 def cross_region_kilobytes(site: Site) -> Formula:
@@ -313,3 +335,16 @@ def requests_and_events(site: Site) -> Formula:
 def queue_depth(site: Site, thing: str) -> Metric:
     """Messages that wait in a queue."""
     return Metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", {"QueueName": site.name(thing)})
+
+
+def bus_rules(site: Site) -> dict[str, str]:
+    """The rules of the region's bus, as what they do -> their names: to every other region, and to what arrives."""
+    routes = {f"route-to-{other}": site.name(f"route-{site.region}-{other}") for other in site.other_regions}
+    return {**routes, "arrivals": site.name(f"arrivals-{site.region}")}
+
+
+def lost_events(site: Site, rule: str) -> Metric | Formula:
+    """Events that a rule could not deliver for good, and those that not even its dead-letter queue took."""
+    dimensions = {"EventBusName": site.name("payments"), "RuleName": rule}
+    names = ("FailedInvocations", "InvocationsFailedToBeSentToDlq")
+    return total([Metric("AWS/Events", name, "Sum", dimensions) for name in names])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from functions.catalogue import METRICS, SERVICE_NAME
+from functions.catalogue import HANDED_OVER_METRIC, METRICS, SERVICE_NAME, UNREADABLE_METRIC
 from rollout.sandbox.alarm_rules import ALARM, OK, Rule, next_state
 from rollout.sandbox.metric_math import Request, Series, Window
 from shared.config import Environment, parse
@@ -81,6 +81,7 @@ AWS_METRICS: dict[tuple[str, str], set[tuple[str, ...]]] = {
     # Route 53 Developer Guide, "Monitoring health checks using CloudWatch"
     ("AWS/Route53", "HealthCheckStatus"): {("HealthCheckId",)},
 }
+OWN_METRICS = {*METRICS, HANDED_OVER_METRIC, UNREADABLE_METRIC}
 STATISTICS = {"Sum", "Average", "Minimum", "Maximum", "SampleCount", "p50", "p90", "p99"}
 
 REGION_SETS = {
@@ -148,7 +149,7 @@ def test_every_alarm_watches_a_metric_that_exists(many: Environment) -> None:
             for metric in measured(spec.what):
                 assert metric.stat in STATISTICS, spec.thing
                 if metric.namespace == site.metrics_namespace:
-                    assert metric.name in METRICS, spec.thing
+                    assert metric.name in OWN_METRICS, spec.thing
                     assert set(metric.dimensions) == {"service"}, spec.thing
                 else:
                     assert tuple(metric.dimensions) in AWS_METRICS[metric.namespace, metric.name], spec.thing
@@ -161,7 +162,9 @@ def test_every_graph_shows_metrics_that_exist(many: Environment) -> None:
         for widget, entry in shown(body):
             if len(entry) > 1:
                 namespace, name, *rest = entry
-                if namespace != site.metrics_namespace:
+                if namespace == site.metrics_namespace:
+                    assert name in OWN_METRICS, widget["properties"]["title"]
+                else:
                     assert tuple(rest[:-1:2]) in AWS_METRICS[namespace, name], widget["properties"]["title"]
 
 
@@ -182,7 +185,13 @@ def test_things_have_the_names_that_the_layers_give_them(sandbox: Synthesized) -
         assert watched["ApiName"] == {api["name"]}
         assert watched["Stage"] == {sandbox.only(f"edge-{region}", "aws_api_gateway_stage")["stage_name"]}
         tables = sandbox.resources(f"data-{sandbox.environment.primary}", "aws_dynamodb_table").values()
-        assert watched["TableName"] <= {table["name"] for table in tables}
+        assert watched["TableName"] == {table["name"] for table in tables}
+        rules = [
+            *sandbox.resources(f"compute-{region}", "aws_cloudwatch_event_rule").values(),
+            *sandbox.resources(f"compute-links-{region}", "aws_cloudwatch_event_rule").values(),
+        ]
+        assert watched["RuleName"] == {rule["name"] for rule in rules if "event_bus_name" in rule}
+        assert watched["EventBusName"] == {sandbox.only(f"compute-{region}", "aws_cloudwatch_event_bus")["name"]}
         buckets = {
             bucket["bucket"]
             for other in sandbox.environment.regions
@@ -244,6 +253,8 @@ def test_there_is_an_alarm_for_every_item(many: Environment) -> None:
             "table-errors",
             "table-throttles",
             "stream-age",
+            "arrivals-failed",
+            "all-regions-unreadable",
         }
         for other in site.other_regions:
             assert things >= {
@@ -251,6 +262,7 @@ def test_there_is_an_alarm_for_every_item(many: Environment) -> None:
                 f"table-silent-to-{other}",
                 f"receipts-failed-to-{other}",
                 f"receipts-lag-from-{other}",
+                f"route-to-{other}-failed",
             }
 
 
@@ -280,7 +292,10 @@ def test_missing_data_means_what_it_means() -> None:
     """PAY-12: counters of trouble are silent when all is well; DynamoDB's own alarms ignore missing data on AWS."""
     for spec in region_alarms(next(sites(environment(REGION_SETS[3])))):
         of_the_table = any(metric.namespace == "AWS/DynamoDB" for metric in measured(spec.what))
-        assert spec.missing is (Missing.SAYS_NOTHING if of_the_table else Missing.IS_GOOD), spec.thing
+        # Written every minute; its silence is what it is there to tell.
+        heartbeat = spec.thing == "all-regions-unreadable"
+        quiet = Missing.IS_BAD if heartbeat else Missing.IS_GOOD
+        assert spec.missing is (Missing.SAYS_NOTHING if of_the_table else quiet), spec.thing
 
 
 def test_no_alarm_looks_at_the_newest_minute_alone() -> None:
@@ -348,6 +363,12 @@ def test_a_failure_that_arrives_a_minute_late_is_seen() -> None:
     """PAY-12: the newest minute reads 0 until its data is in."""
     late = {"settled": {180.0: 10.0}, "failed": {180.0: 1.0}}
     assert state(alarm("failure-rate"), late) == ALARM
+
+
+def test_sums_of_all_regions_come_two_minutes_late() -> None:
+    """PAY-12: a minute is summed up when it is over; the alarm still finds it."""
+    data = {"settled": {60.0: 10.0}, "failed": {60.0: 1.0}}
+    assert state(alarm("failure-rate-all-regions"), data) == ALARM
 
 
 def test_rate_over_all_regions_is_weighted() -> None:

@@ -48,6 +48,11 @@ def at_once(settings: AlarmSettings) -> Patience:
     return Patience(settings.datapoints_to_alarm, settings.evaluation_periods)
 
 
+def at_once_when_late(settings: AlarmSettings, late_periods: int) -> Patience:
+    """The first breach counts, of something that is known only some periods later."""
+    return Patience(settings.datapoints_to_alarm, settings.evaluation_periods + late_periods)
+
+
 def sustained(settings: AlarmSettings) -> Patience:
     """For what retries heal: it must last."""
     return Patience(settings.sustained_datapoints, settings.sustained_periods)

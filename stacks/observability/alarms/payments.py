@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from shared.site import Site
-from stacks.observability.alarms.alarm import AlarmSpec, Missing, at_once
-from stacks.observability.metrics import ALL_REGIONS, failure_rate
+from stacks.observability.alarms.alarm import AlarmSpec, Missing, at_once, at_once_when_late, unbroken
+from stacks.observability.metrics import ALL_REGIONS, failure_rate, unreadable_regions
 
 FAILURE_RATE_ALARM = "failure-rate"
 ALL_REGIONS_ALARM = "failure-rate-all-regions"
+
+# A minute is summed up after it is over and its counts have arrived.
+SUMS_LATE_BY = 2
 
 
 def payment_alarms(site: Site) -> list[AlarmSpec]:
@@ -40,6 +43,17 @@ def payment_alarms(site: Site) -> list[AlarmSpec]:
             label="Failed payments of all regions, %",
             above=percent,
             missing=Missing.IS_GOOD,
-            patience=at_once(settings),
+            patience=at_once_when_late(settings, SUMS_LATE_BY),
+        ),
+        AlarmSpec(
+            thing="all-regions-unreadable",
+            says="the sums over all regions lack a region or are not written, so the alarm over all regions is blind. "
+            "The log of aggregate-outcomes names the regions it cannot read.",
+            what=unreadable_regions(site),
+            label="Regions not read",
+            above=0,
+            # Written every minute, traffic or not: nothing means that the function has stopped.
+            missing=Missing.IS_BAD,
+            patience=unbroken(settings),
         ),
     ]

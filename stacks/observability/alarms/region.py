@@ -10,6 +10,7 @@ from constructs import Construct
 from shared.site import Site
 from stacks.observability.alarms.alarm import Alarm, AlarmSpec
 from stacks.observability.alarms.api import api_alarms
+from stacks.observability.alarms.events import event_alarms
 from stacks.observability.alarms.functions import function_alarms, stream_alarms
 from stacks.observability.alarms.payments import payment_alarms
 from stacks.observability.alarms.queues import queue_alarms
@@ -31,6 +32,7 @@ def region_alarms(site: Site) -> list[AlarmSpec]:
         *table_alarms(site),
         *receipt_alarms(site),
         *queue_alarms(site),
+        *event_alarms(site),
     ]
 
 

@@ -1,4 +1,4 @@
-"""The payments table: errors, throttles, and replication that is late or silent."""
+"""Tables: errors, throttles, and replication of payments that is late or silent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from stacks.observability.metrics import table_errors, table_replication, table_
 
 
 def table_alarms(site: Site) -> list[AlarmSpec]:
-    """Of this region's replica, and of its replication to every other region."""
+    """Of the region's tables, and of the replication of payments to every other region."""
     settings = site.settings.alarms
     return [
         AlarmSpec(
@@ -24,7 +24,7 @@ def table_alarms(site: Site) -> list[AlarmSpec]:
         ),
         AlarmSpec(
             thing="table-throttles",
-            says="DynamoDB throttles the payments table: a hot key, or more growth than on-demand follows.",
+            says="DynamoDB throttles one of the region's tables: a hot key, or more growth than on-demand follows.",
             what=table_throttles(site),
             label="Throttled reads and writes",
             above=settings.table_throttles_per_period,

@@ -71,6 +71,11 @@ def all_regions(site: Site) -> dict[str, Any]:
             graph("Requests to the API", "per minute", each(lambda at: metrics.api(at, "Count", "Sum"))),
             heading("## Between the regions"),
             graph(
+                "Payments handed over to the next region",
+                "per minute",
+                each(lambda at: metrics.payments(at, metrics.HANDED_OVER)),
+            ),
+            graph(
                 "Replication of the payments table",
                 "ms",
                 directions(lambda source, to: metrics.table_replication(source, to.region), lambda source, to: source),
@@ -102,7 +107,7 @@ def all_regions(site: Site) -> dict[str, Any]:
                 ),
             ),
             graph("Throttled: functions", "per minute", each(lambda at: metrics.every_function(at, "Throttles"))),
-            graph("Throttled: table", "per minute", each(metrics.table_throttles)),
+            graph("Throttled: tables", "per minute", each(metrics.table_throttles)),
             graph("Errors of functions", "per minute", each(lambda at: metrics.every_function(at, "Errors"))),
             graph("5XX of the API", "% of requests", each(metrics.server_error_rate), limit=alarms.api_5xx_percent),
             graph("Age of the stream", "ms", each(metrics.stream_age), limit=alarms.stream_age_ms),

@@ -103,7 +103,7 @@ def one_region(site: Site, alarm_arns: Sequence[str], health_check_id: str) -> d
                 lines(
                     ("read", metrics.table(site, "ConsumedReadCapacityUnits", "Sum")),
                     ("written", metrics.table(site, "ConsumedWriteCapacityUnits", "Sum")),
-                    ("throttled", metrics.table_throttles(site)),
+                    ("throttled, all tables", metrics.table_throttles(site)),
                     ("system errors", metrics.table_errors(site)),
                 ),
             ),
