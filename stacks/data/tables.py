@@ -24,7 +24,7 @@ class GlobalTable(Construct):
     In the primary region it is the table itself; elsewhere a replica of the table whose ARN is given. The primary's
     stack is applied first and destroyed last, and ignores replicas: they belong to their own regions' state.
     Consistency is eventual, the last writer wins: a strongly consistent global table cannot span these regions
-    (docs/decisions/0002-eventually-consistent-global-tables.md).
+    (docs/decisions/eventually-consistent-global-tables.md).
     """
 
     def __init__(

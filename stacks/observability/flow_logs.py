@@ -1,7 +1,7 @@
 """The record of the VPC's traffic.
 
 It belongs to the network but lives in this layer: its log group is encrypted with the region's key, and the data
-layer, which owns the key, may itself need the network (docs/decisions/0004-flow-logs-in-observability.md).
+layer, which owns the key, may itself need the network (docs/decisions/flow-logs-in-observability.md).
 """
 
 from __future__ import annotations
