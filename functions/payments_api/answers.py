@@ -59,14 +59,14 @@ def found(payment: Payment) -> Response[str]:
     return answer(200, body)
 
 
-def payer(payment_id: str, payer: Payer) -> Response[str]:
+def payer(payment_id: str, found: Payer) -> Response[str]:
     """200: who pays."""
-    return answer(200, {"payment_id": payment_id, "payer": payer.to_document()})
+    return answer(200, {"payment_id": payment_id, "payer": found.to_document()})
 
 
-def health(health: Health) -> Response[str]:
+def health(state: Health) -> Response[str]:
     """200 or 503: whether traffic should come to this region."""
-    return answer(200 if health is Health.OK else 503, {"status": str(health)})
+    return answer(200 if state is Health.OK else 503, {"status": str(state)})
 
 
 def refused(error: InvalidPaymentError) -> Response[str]:
