@@ -188,6 +188,8 @@ OTHER_ENTRIES: list[dict[str, Any]] = [
     {"Name": f"{NAME}.", "Type": "NS", "TTL": 172800, "ResourceRecords": [{"Value": "ns-1.example."}]},
     {"Name": f"_proof.{NAME}.", "Type": "CNAME", "TTL": 300, "ResourceRecords": [{"Value": "x.acm.example."}]},
     entry("us-east-1") | {"Name": "other.tripoint.test."},
+    {name: value for name, value in entry("us-east-1").items() if name not in ("Region", "SetIdentifier")}
+    | {"Type": "AAAA"},
 ]
 
 
