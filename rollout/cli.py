@@ -11,7 +11,6 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -21,10 +20,11 @@ from rich.text import Text
 
 from rollout import graphs, outputs
 from rollout.engine import Engine
+from rollout.operations import ConfigOption, register
 from rollout.payments import Order, PaymentApi
 from rollout.plugins import locate
 from rollout.progress import progress_for
-from rollout.project import DEFAULT_CONFIG, Project, as_json
+from rollout.project import Project, as_json
 from rollout.report import RunReport, failure_lines, python_version, summary_sentence, summary_table
 from rollout.sandbox.manager import sandbox_environment
 from rollout.schedule import Status, default_parallelism
@@ -47,10 +47,6 @@ app = typer.Typer(
 sandbox_app = typer.Typer(help="The local AWS that is the default target.")
 app.add_typer(sandbox_app, name="sandbox")
 
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option("--config", envvar="TRIPOINT_CONFIG", help=f"Configuration file; {DEFAULT_CONFIG} when left out."),
-]
 RegionOption = Annotated[str | None, typer.Option("--region", help="Only this region.")]
 LayerArgument = Annotated[
     str | None, typer.Argument(help="A layer (data), a kind of stack (data-links) or one stack; all when left out.")
@@ -130,9 +126,7 @@ def destroy(
         if not yes and not project.environment.is_sandbox:
             _ask_for_name(project.environment.environment, doomed)
 
-    _finish(
-        project, _engine(project, parallel).destroy(chosen, with_dependents=with_dependents, confirm=confirm)
-    )
+    _finish(project, _engine(project, parallel).destroy(chosen, with_dependents=with_dependents, confirm=confirm))
 
 
 @app.command()
@@ -413,9 +407,7 @@ def _summary(project: Project, report: RunReport) -> None:
     _say(f"{summary_sentence(report)} (report: {project.workspace.shown(path)})")
 
 
-def _finish(
-    project: Project, report: RunReport, more: Sequence[str] = (), *, code_if_ok: int = 0
-) -> NoReturn:
+def _finish(project: Project, report: RunReport, more: Sequence[str] = (), *, code_if_ok: int = 0) -> NoReturn:
     sys.stdout.flush()
     _summary(project, report)
     for line in more:
@@ -442,6 +434,9 @@ def _version() -> str:
         return version("tripoint")
     except PackageNotFoundError:
         return "not installed"
+
+
+register(app)
 
 
 def main() -> NoReturn:
