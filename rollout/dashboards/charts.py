@@ -132,7 +132,7 @@ def _time_step(seconds: float) -> int:
 def _limit(frame: _Frame, limit: Limit) -> str:
     y = frame.y(limit.value)
     line = f'<line class="limit" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-    return line + _text(WIDTH - RIGHT, y - 4, f"{limit.label} {number_text(limit.value)}", "end", "limit-label")
+    return line + _text(LEFT + 4, y - 4, f"{limit.label} {number_text(limit.value)}", "start", "limit-label")
 
 
 def _line(frame: _Frame, series: Series, number: int, period_s: int, *, filled: bool) -> Iterator[str]:

@@ -68,7 +68,15 @@ AWS_METRICS: dict[tuple[str, str], set[tuple[str, ...]]] = {
     **{("AWS/DynamoDB", name): {OPERATION} for name in ("SuccessfulRequestLatency", "SystemErrors")},
     ("AWS/DynamoDB", "ReplicationLatency"): {("TableName", "ReceivingRegion")},
     # S3 User Guide, "Amazon S3 metrics and dimensions", S3 Replication metrics
-    **{("AWS/S3", name): {RULE} for name in ("ReplicationLatency", "OperationsFailedReplication")},
+    **{
+        ("AWS/S3", name): {RULE}
+        for name in (
+            "ReplicationLatency",
+            "OperationsFailedReplication",
+            "OperationsPendingReplication",
+            "BytesPendingReplication",
+        )
+    },
     # SQS Developer Guide, "Available CloudWatch metrics for Amazon SQS"
     ("AWS/SQS", "ApproximateNumberOfMessagesVisible"): {("QueueName",)},
     # SNS Developer Guide, "Monitoring Amazon SNS topics using CloudWatch"

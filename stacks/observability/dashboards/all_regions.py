@@ -98,6 +98,24 @@ def all_regions(site: Site) -> dict[str, Any]:
                     lambda source, to: source,
                 ),
             ),
+            graph(
+                "Receipts that wait",
+                "operations",
+                directions(
+                    lambda source, to: metrics.receipts_replication(
+                        source, to, "OperationsPendingReplication", "Maximum"
+                    ),
+                    lambda source, to: to,
+                ),
+            ),
+            graph(
+                "Receipts that wait, size",
+                "bytes",
+                directions(
+                    lambda source, to: metrics.receipts_replication(source, to, "BytesPendingReplication", "Maximum"),
+                    lambda source, to: to,
+                ),
+            ),
             heading("## What goes wrong"),
             graph(
                 "Messages in dead-letter queues",

@@ -27,7 +27,12 @@ def one_region(site: Site, alarm_arns: Sequence[str], health_check_id: str) -> d
         return lines(*((spec.name, metrics.function(site, spec.name, name, stat)) for spec in FUNCTIONS))
 
     def executions(*names: str) -> list[Line]:
-        return lines(*((name.removeprefix("Executions"), metrics.workflow(site, name, "Sum")) for name in names))
+        return lines(
+            *(
+                (name.removeprefix("Executions").removeprefix("Execution"), metrics.workflow(site, name, "Sum"))
+                for name in names
+            )
+        )
 
     ends = {"received": metrics.RECEIVED, **metrics.FINAL}
     return body(
@@ -63,6 +68,12 @@ def one_region(site: Site, alarm_arns: Sequence[str], health_check_id: str) -> d
                 [Line("healthy", metrics.health(health_check_id), metrics.HEALTH_REGION, COLOURS[1])],
             ),
             graph(
+                "Handed over to another region",
+                "per minute",
+                lines(("handed over", metrics.payments(site, metrics.HANDED_OVER))),
+            ),
+            heading("## Workflow"),
+            graph(
                 "Executions of the workflow",
                 "per minute",
                 executions(
@@ -79,6 +90,7 @@ def one_region(site: Site, alarm_arns: Sequence[str], health_check_id: str) -> d
                 "ms",
                 lines(*((stat, metrics.workflow(site, "ExecutionTime", stat)) for stat in percentiles)),
             ),
+            graph("Step Functions", "billed per minute", lines(("billed", metrics.workflow_cost(site)))),
             heading("## Functions"),
             graph("Duration, p50", "ms", functions("Duration", "p50")),
             graph("Duration, p99", "ms", functions("Duration", "p99"), limit=alarms.function_duration_p99_ms),
