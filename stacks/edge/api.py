@@ -61,7 +61,13 @@ class Route:
 
 SUBMIT = Route("POST", "payments", body=True, required=("method.request.header.Idempotency-Key",))
 HEALTH = Route("GET", "health")
-ROUTES = (SUBMIT, Route("GET", "payments/{payment_id}", required=("method.request.path.payment_id",)), HEALTH)
+ROUTES = (
+    SUBMIT,
+    Route("GET", "payments/{payment_id}", required=("method.request.path.payment_id",)),
+    # Answers only in the region that keeps the payer's data (PAY-22).
+    Route("GET", "payments/{payment_id}/payer", required=("method.request.path.payment_id",)),
+    HEALTH,
+)
 
 
 class PaymentApi(Construct):

@@ -89,7 +89,7 @@ def test_a_task_is_bounded_backs_off_with_jitter_and_catches_everything(name: st
     """PAY-04."""
     state = TASKS[name]
     assert state["Resource"] == "arn:aws:states:::lambda:invoke"
-    assert state["TimeoutSeconds"] <= 8
+    assert state["TimeoutSeconds"] <= 10
     assert state["Catch"][-1]["ErrorEquals"] == ["States.ALL"]
     for rule in state["Retry"]:
         assert rule["BackoffRate"] > 1

@@ -83,10 +83,10 @@ def every(request: pytest.FixtureRequest, edges: Edges) -> Synthesized:
 # -- the API ---------------------------------------------------------------------------------------
 
 
-def test_three_routes_to_one_function_validated(sandbox: Synthesized) -> None:
+def test_every_route_goes_to_one_function_validated(sandbox: Synthesized) -> None:
     """PAY-08: REST API with request validation."""
     methods = sandbox.resources(HOME, "aws_api_gateway_method").values()
-    assert sorted(method["http_method"] for method in methods) == ["GET", "GET", "POST"]
+    assert sorted(method["http_method"] for method in methods) == ["GET", "GET", "GET", "POST"]
     assert all(method["request_validator_id"] for method in methods)
     (post,) = [method for method in methods if method["http_method"] == "POST"]
     assert post["request_parameters"] == {"method.request.header.Idempotency-Key": True}
