@@ -107,7 +107,7 @@ def _finding(needs: Sequence[Need], regions: Sequence[str]) -> str:
         by_words.setdefault(words, []).append(need.region)
     told = "; ".join(f"{_named(named, regions)}: {words}" for words, named in by_words.items())
     star = " *" if any(need.assumed for need in needs) else ""
-    return f"{first.service}, {first.title} ({first.unit}). {told[:1].upper()}{told[1:]}. Do: {first.remedy}.{star}"
+    return f"{first.service}, {first.title} ({first.unit}) - {told}. Do: {first.remedy}.{star}"
 
 
 def _wanted(need: Need) -> str:
@@ -189,7 +189,7 @@ def _function_row(need: FunctionNeed) -> Row:
         need.region,
         need.function,
         f"{need.rate_per_s:,.0f}" if need.rate_per_s >= 1 else f"{need.rate_per_s:.3f}",
-        f"{need.duration_ms:,.0f} *",
+        f"{_amount(need.duration_ms)} *",
         f"{need.by_duration:,.0f}",
         f"{need.by_requests:,.0f}",
         f"{need.reserved:,}" + ("" if need.measured else " *"),

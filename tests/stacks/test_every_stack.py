@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from functions.catalogue import FUNCTIONS
 from tests.stacks.conftest import Synthesized
 
 CONFIGS = sorted(path.name for path in Path("config").glob("*.toml"))
@@ -114,15 +115,33 @@ def test_state_is_locked_encrypted_and_in_the_stacks_own_region(synthesized: Syn
         assert backend["region"] in backend["bucket"]
 
 
-def test_nothing_is_kept_outside_production(synthesized: Synthesized) -> None:
-    """PAY-16: everything can be destroyed in non-production."""
-    assert not synthesized.environment.protection.production
+def test_what_holds_data_is_kept_in_production_and_nothing_elsewhere(synthesized: Synthesized) -> None:
+    """PAY-16: everything can be destroyed in non-production; production turns protection on by configuration."""
+    protection = synthesized.environment.protection
+    kept = protection.production
     for stack, type, name, resource in synthesized.everything():
         where = f"{stack}/{type}.{name}"
-        assert not resource.get("deletion_protection_enabled"), where
-        assert not resource.get("lifecycle", {}).get("prevent_destroy"), where
-        if type == "aws_s3_bucket":
-            assert resource["force_destroy"] is True, where
+        if type in ("aws_dynamodb_table", "aws_dynamodb_table_replica"):
+            assert bool(resource.get("deletion_protection_enabled")) is kept, where
+        if type in ("aws_s3_bucket", "aws_route53_zone"):
+            assert bool(resource.get("force_destroy")) is not kept, where
+        if type == "aws_kms_key":
+            assert resource["deletion_window_in_days"] == protection.kms_deletion_window_days, where
+        assert kept or not resource.get("lifecycle", {}).get("prevent_destroy"), where
+
+
+def test_functions_reserve_what_the_configuration_says(synthesized: Synthesized) -> None:
+    """PAY-03: reserved concurrency is always set, 1 to 5 outside production; PAY-21: from the capacity model in it."""
+    for region, settings in synthesized.environment.regions.items():
+        found = {
+            one["function_name"].removeprefix("tripoint-").removesuffix(f"-{synthesized.environment.suffix}"): one
+            for one in synthesized.resources(f"compute-{region}", "aws_lambda_function").values()
+        }
+        assert set(found) == {spec.name.replace("_", "-") for spec in FUNCTIONS}
+        for spec in FUNCTIONS:
+            reserved = found[spec.name.replace("_", "-")]["reserved_concurrent_executions"]
+            assert reserved == settings.functions.concurrency_of(spec.name)
+            assert synthesized.environment.protection.production or 1 <= reserved <= 5
 
 
 def test_data_stores_are_encrypted_with_the_regions_key(synthesized: Synthesized) -> None:
