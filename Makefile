@@ -25,7 +25,7 @@ test: setup ## Lint, types and every test, the integration tests against a sandb
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@# The integration tests' deployment mostly waits; the other workers test everything else meanwhile.
-	@$(BIN)/pytest -n 3 --dist loadgroup
+	@$(BIN)/pytest -n 2 --dist loadgroup
 
 lint: setup ## Ruff: rules and format
 	@$(BIN)/ruff check .
