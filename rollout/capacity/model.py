@@ -155,8 +155,8 @@ def _needs(load: Load, region: str, functions: tuple[FunctionNeed, ...]) -> list
     objects = load.tps * load.planned("objects")  # every bucket gets every region's receipts
     found = [
         _need(load, region, "api_gateway.requests", peak * (1 + load.reads(region))),
-        # Reserved concurrency has its headroom already.
-        _need(load, region, "lambda.concurrency", reserved + unreserved, headroom=1.0),
+        # Reserved concurrency has its headroom already; its durations are assumed in part.
+        _need(load, region, "lambda.concurrency", reserved + unreserved, headroom=1.0, assumed=True),
         *_workflow_needs(load, region, peak),
         *_table_needs(load, region, peak),
         _stream_need(load, region, own),

@@ -47,7 +47,7 @@ def render(plan: CapacityPlan, width: int = WIDTH) -> str:
     for finding in findings(plan):
         console.print(f"  - {finding}", soft_wrap=True, markup=False)
     console.print("* assumed, or built on an assumption: see docs/capacity.md", markup=False)
-    return text.getvalue()
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
 
 def markdown(plan: CapacityPlan, data: Facts) -> str:
