@@ -285,7 +285,51 @@ def domain_of_each_region(aws: Clients) -> bool:
     return answers == [HOME, AWAY]
 
 
+def web_acl_logging(aws: Clients) -> bool:
+    firewall = aws("wafv2")
+    shown = {"CloudWatchMetricsEnabled": True, "MetricName": "m", "SampledRequestsEnabled": True}
+    arn = firewall.create_web_acl(
+        Name=f"w-{uuid.uuid4().hex[:8]}", Scope="REGIONAL", DefaultAction={"Allow": {}}, VisibilityConfig=shown
+    )["Summary"]["ARN"]
+    to = [f"arn:aws:logs:{HOME}:{ACCOUNT}:log-group:aws-waf-logs-w"]
+    firewall.put_logging_configuration(LoggingConfiguration={"ResourceArn": arn, "LogDestinationConfigs": to})
+    found = firewall.get_logging_configuration(ResourceArn=arn)["LoggingConfiguration"]
+    return bool(found["LogDestinationConfigs"] == to)
+
+
+def trail_tags(aws: Clients) -> bool:
+    aws("s3").create_bucket(Bucket="trail-logs")
+    tags = [{"Key": "Layer", "Value": "audit"}]
+    arn = aws("cloudtrail").create_trail(Name="trail", S3BucketName="trail-logs", TagsList=tags)["TrailARN"]
+    return bool(aws("cloudtrail").list_tags(ResourceIdList=[arn])["ResourceTagList"][0]["TagsList"] == tags)
+
+
+def cluster_log_exports(aws: Clients) -> bool:
+    aws("rds").create_db_cluster(
+        DBClusterIdentifier="c",
+        Engine="aurora-mysql",
+        MasterUsername="admin",
+        MasterUserPassword="not-a-secret",
+        EnableCloudwatchLogsExports=["audit", "error"],
+    )
+    (found,) = aws("rds").describe_db_clusters(DBClusterIdentifier="c")["DBClusters"]
+    return found.get("EnabledCloudwatchLogsExports") == ["audit", "error"]
+
+
+def scaling_target_groups(aws: Clients) -> bool:
+    arn = f"arn:aws:elasticloadbalancing:{HOME}:{ACCOUNT}:targetgroup/t/1"
+    aws("autoscaling").create_auto_scaling_group(
+        AutoScalingGroupName="g", MinSize=0, MaxSize=0, TargetGroupARNs=[arn], AvailabilityZones=[f"{HOME}a"]
+    )
+    (found,) = aws("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=["g"])["AutoScalingGroups"]
+    return found.get("TargetGroupARNs") == [arn]
+
+
 PROBES: list[Probe] = [
+    web_acl_logging,
+    trail_tags,
+    cluster_log_exports,
+    scaling_target_groups,
     domain_of_each_region,
     endpoint_groups,
     endpoint_private_dns,

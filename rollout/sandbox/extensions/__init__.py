@@ -28,6 +28,7 @@ from rollout.sandbox.extensions import (
     stored_settings,
     stream_mappings,
     vpc_endpoints,
+    waf_logging,
 )
 
 ADDITIONS: tuple[ModuleType, ...] = (
@@ -48,6 +49,7 @@ ADDITIONS: tuple[ModuleType, ...] = (
     apigateway_requests,
     sqs_metrics,
     apigateway_patches,
+    waf_logging,
 )
 
 

@@ -8,7 +8,8 @@ AWS: CreateStateMachine (Step Functions), CreateEventSourceMapping (Lambda), Hea
 (Route 53) and PutPermission (EventBridge) in the services' API references.
 
 Patched: `_create_state_machine`, `_update_state_machine`, `_create_esm`, `_update_esm`,
-`_parse_health_check_config`, `_put_permission`.
+`_parse_health_check_config`, `_put_permission`, `_create_trail`, `_create_db_cluster`, `_modify_db_cluster`,
+`_cluster_xml`, `_create_asg`, `_describe_asgs`.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ def apply() -> None:
     _keep_mapping_settings(module("services.lambda_svc"))
     _keep_health_check_lists(module("services.route53"))
     _keep_bus_policy(module("services.eventbridge"))
+    _keep_trail_tags(module("services.cloudtrail"))
+    _keep_log_exports(module("services.rds"))
+    _keep_target_groups(module("services.autoscaling"))
 
 
 def _keep_tracing(workflows: Any) -> None:
@@ -95,3 +99,65 @@ def _keep_bus_policy(events: Any) -> None:
         return events.json_response({})
 
     wrap(events, "_put_permission", put)
+
+
+def _keep_trail_tags(trails: Any) -> None:
+    def create(original: Any, data: Any) -> Any:
+        answer = original(data)
+        if answer[0] == 200 and data.get("TagsList"):
+            arn = json.loads(answer[2])["TrailARN"]
+            trails._add_tags({"ResourceId": arn, "TagsList": data["TagsList"]})
+        return answer
+
+    wrap(trails, "_create_trail", create)
+
+
+def _keep_log_exports(databases: Any) -> None:
+    def create(original: Any, params: Any) -> Any:
+        answer = original(params)
+        cluster = databases._clusters.get(databases._p(params, "DBClusterIdentifier"))
+        if answer[0] == 200 and cluster is not None:
+            cluster["EnabledCloudwatchLogsExports"] = databases._parse_member_list(
+                params, "EnableCloudwatchLogsExports"
+            )
+        return answer
+
+    def modify(original: Any, params: Any) -> Any:
+        cluster = databases._clusters.get(databases._p(params, "DBClusterIdentifier"))
+        change = "CloudwatchLogsExportConfiguration"
+        added = databases._parse_member_list(params, f"{change}.EnableLogTypes")
+        removed = databases._parse_member_list(params, f"{change}.DisableLogTypes")
+        if cluster is not None and (added or removed):
+            kept = [kind for kind in cluster.get("EnabledCloudwatchLogsExports", []) if kind not in removed]
+            cluster["EnabledCloudwatchLogsExports"] = kept + [kind for kind in added if kind not in kept]
+        return original(params)
+
+    def cluster_xml(original: Any, cluster: Any) -> str:
+        kinds = "".join(f"<member>{kind}</member>" for kind in cluster.get("EnabledCloudwatchLogsExports") or [])
+        return f"{original(cluster)}<EnabledCloudwatchLogsExports>{kinds}</EnabledCloudwatchLogsExports>"
+
+    wrap(databases, "_create_db_cluster", create)
+    wrap(databases, "_modify_db_cluster", modify)
+    wrap(databases, "_cluster_xml", cluster_xml)
+
+
+def _keep_target_groups(groups: Any) -> None:
+    def create(original: Any, params: Any) -> Any:
+        answer = original(params)
+        group = groups._asgs.get(groups._p(params, "AutoScalingGroupName"))
+        if answer[0] == 200 and group is not None:
+            group["TargetGroupARNs"] = groups._parse_member_list(params, "TargetGroupARNs")
+        return answer
+
+    def describe(original: Any, params: Any) -> Any:
+        status, headers, body = original(params)
+        text = body.decode()
+        for name, group in groups._asgs.items():
+            arns = "".join(f"<member>{arn}</member>" for arn in group.get("TargetGroupARNs", []))
+            mark = f"<AutoScalingGroupARN>{group['AutoScalingGroupARN']}</AutoScalingGroupARN>"
+            if arns and name in text:
+                text = text.replace(mark, f"{mark}<TargetGroupARNs>{arns}</TargetGroupARNs>")
+        return status, headers, text.encode()
+
+    wrap(groups, "_create_asg", create)
+    wrap(groups, "_describe_asgs", describe)
