@@ -99,14 +99,17 @@ class Sandbox:
     home
         Directory of the log, the record of the running process and the emulator's own files. Two
         sandboxes on one machine need two ports and two homes.
+    enforce_iam
+        Whether functions may do only what their roles allow. The key `test` itself may do everything.
     """
 
     server = "rollout.sandbox.server"
 
-    def __init__(self, endpoint: str, home: Path) -> None:
+    def __init__(self, endpoint: str, home: Path, *, enforce_iam: bool = False) -> None:
         host, self.port = _loopback(endpoint)
         self.endpoint = f"http://{host}:{self.port}"
         self.home = home.resolve()
+        self.enforce_iam = enforce_iam
         self.log = self.home / "sandbox.log"
         self._record_file = self.home / "sandbox.json"
         self._child: subprocess.Popen[bytes] | None = None
@@ -217,6 +220,7 @@ class Sandbox:
             # No containers: functions run as local processes, databases as control plane only.
             "DOCKER_HOST": f"unix://{temporary / 'no-docker.sock'}",
             "LAMBDA_EXECUTOR": "local",
+            "AUTH": "true" if self.enforce_iam else "false",
             "PYTHONUNBUFFERED": "1",
             "TRIPOINT_PROJECT_ROOT": str(_PROJECT_ROOT),
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -95,6 +96,29 @@ def test_a_process_that_ends_at_once_is_reported_with_its_last_words(own: Sandbo
         own.up()
     assert "\n" not in str(problem.value)
     assert not own.status().running
+
+
+def test_functions_may_do_what_their_roles_allow_when_iam_is_enforced(tmp_path: Path) -> None:
+    with Sandbox(f"http://127.0.0.1:{free_port()}", tmp_path, enforce_iam=True) as strict:
+        aws = Clients(strict.endpoint)
+        trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        aws("iam").create_role(
+            RoleName="sends", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        )
+        url, arn = aws.queue("guarded")
+        aws.function(
+            "sends",
+            "import boto3\ndef handler(e, c):\n"
+            f"    boto3.client('sqs').send_message(QueueUrl='{url}', MessageBody='x')",
+        )
+        assert "not authorized to perform: sqs:sendmessage" in aws.invoke("sends")["payload"]["errorMessage"].lower()
+        allow = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": arn}
+        aws("iam").put_role_policy(
+            RoleName="sends",
+            PolicyName="send",
+            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allow]}),
+        )
+        assert not aws.invoke("sends")["error"]
 
 
 def test_a_stale_record_of_another_process_is_ignored(own: Sandbox) -> None:
