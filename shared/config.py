@@ -237,7 +237,7 @@ class AlarmSettings(Section):
     sustained_datapoints: Annotated[int, Field(ge=1, le=60)] = 3
     api_5xx_percent: Annotated[float, Field(ge=0, le=100)] = 1.0
     api_latency_p99_ms: Annotated[int, Field(ge=1, le=29_000)] = 3_000
-    function_errors_per_period: Annotated[int, Field(ge=0)] = 0
+    function_error_percent: Annotated[float, Field(ge=0, le=100)] = 1.0
     function_throttles_per_period: Annotated[int, Field(ge=0)] = 0
     function_duration_p99_ms: Annotated[int, Field(ge=1, le=900_000)] = 10_000
     workflow_failed_percent: Annotated[float, Field(ge=0, le=100)] = 1.0

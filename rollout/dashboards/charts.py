@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
@@ -54,9 +54,10 @@ def chart(
     wanted = max([highest, *(limit.value * 1.1 for limit in drawn)])
     frame = _Frame(span.start.timestamp(), span.end.timestamp(), _round_up(wanted))
     parts = [*_grid(frame), *(_limit(frame, limit) for limit in drawn)]
-    # In a stack the lowest is drawn last, in front of those above it.
-    for number, one in reversed(list(enumerate(series))) if stacked else enumerate(series):
-        parts += _line(frame, one, number, period_s, filled=stacked)
+    ground: dict[float, float] = {}
+    for number, one in enumerate(series):
+        parts += _line(frame, one, number, period_s, ground=ground if stacked else None)
+        ground |= dict(one.points)
     if not any(one.points for one in series):
         parts.append(_text(WIDTH / 2 + LEFT / 2, HEIGHT / 2, "no data", "middle", "empty"))
     beyond = [limit for limit in limits if limit not in drawn]
@@ -135,16 +136,18 @@ def _limit(frame: _Frame, limit: Limit) -> str:
     return line + _text(LEFT + 4, y - 4, f"{limit.label} {number_text(limit.value)}", "start", "limit-label")
 
 
-def _line(frame: _Frame, series: Series, number: int, period_s: int, *, filled: bool) -> Iterator[str]:
+def _line(
+    frame: _Frame, series: Series, number: int, period_s: int, *, ground: Mapping[float, float] | None
+) -> Iterator[str]:
+    """A line; with the space down to the ``ground``, the line below it, in a stack."""
     colour, dash = colour_of(series, number), dash_of(number)
     style = f'stroke="{escape(colour, quote=True)}"' + (f' stroke-dasharray="{dash}"' if dash else "")
     for run in _runs(series.points, period_s):
         places = [(frame.x(at), frame.y(value)) for at, value in run]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-        if filled and len(run) > 1:
-            ground = frame.y(0)
-            corners = f"{places[0][0]:.1f},{ground:.1f} {path} {places[-1][0]:.1f},{ground:.1f}"
-            yield f'<polygon class="area" fill="{escape(colour, quote=True)}" points="{corners}"/>'
+        if ground is not None and len(run) > 1:
+            below = " ".join(f"{frame.x(at):.1f},{frame.y(ground.get(at, 0.0)):.1f}" for at, _ in reversed(run))
+            yield f'<polygon class="area" fill="{escape(colour, quote=True)}" points="{path} {below}"/>'
         if len(run) > 1:
             yield f'<polyline class="line" {style} points="{path}"/>'
         for (x, y), (at, value) in zip(places, run, strict=True):

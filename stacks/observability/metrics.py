@@ -117,6 +117,7 @@ def unreadable_regions(site: Site) -> Metric:
 
 CHANGES_FUNCTION = "publish_changes"
 API_FUNCTION = "payments_api"
+DECLINING_FUNCTION = "authorize"
 
 
 def function(site: Site, function: str, name: str, stat: str) -> Metric:
@@ -127,14 +128,34 @@ def function(site: Site, function: str, name: str, stat: str) -> Metric:
 def function_groups() -> dict[str, tuple[str, ...]]:
     """The functions, as on-call thinks of them: the workflow's steps together, every other one by itself.
 
-    An alarm's expression takes ten metrics at most (PutMetricAlarm), so a group never has more.
+    An alarm's expression takes ten metrics at most (PutMetricAlarm), of which two are wanted for the whole, so a group
+    has eight functions at most.
     """
     steps = {
-        f"steps-{start // 10 + 1}" if start else "steps": WORKFLOW_FUNCTIONS[start : start + 10]
-        for start in range(0, len(WORKFLOW_FUNCTIONS), 10)
+        f"steps-{start // 8 + 1}" if start else "steps": WORKFLOW_FUNCTIONS[start : start + 8]
+        for start in range(0, len(WORKFLOW_FUNCTIONS), 8)
     }
     rest = {spec.name.replace("_", "-"): (spec.name,) for spec in FUNCTIONS if spec.name not in WORKFLOW_FUNCTIONS}
     return {**rest, **steps}
+
+
+def error_rate(site: Site, names: Sequence[str]) -> Formula:
+    """Percent of a function's invocations that ended in an error; of a group of steps, errors per hundred executions.
+
+    A step tells the workflow of a decline by an error of that name (`authorize`): declines are answers, and are taken
+    off.
+    """
+    inputs = {f"errors{number}": function(site, name, "Errors", "Sum") for number, name in enumerate(names)}
+    errors = " + ".join(f"FILL({id}, 0)" for id in inputs)
+    if DECLINING_FUNCTION in names:
+        inputs["declined"] = payments(site, DECLINED)
+        errors += " - FILL(declined, 0)"
+    if set(names) <= set(WORKFLOW_FUNCTIONS):
+        inputs["whole"] = workflow(site, "ExecutionsStarted", "Sum")
+    else:
+        (name,) = names
+        inputs["whole"] = function(site, name, "Invocations", "Sum")
+    return Formula(f"IF(FILL(whole, 0) > 0, 100 * ({errors}) / FILL(whole, 0), 0)", inputs)
 
 
 def every_function(site: Site, name: str) -> Metric | Formula:

@@ -399,8 +399,17 @@ def test_standing_replication_is_told_from_a_quiet_table() -> None:
 
 def test_errors_that_retries_heal_must_last() -> None:
     """PAY-12: one error of a step is the workflow's to repeat; errors in most minutes are not."""
-    assert state(alarm("steps-errors"), {"m0": {240.0: 5.0}}) == OK
-    assert state(alarm("steps-errors"), {"m0": {0.0: 1.0, 60.0: 1.0}, "m3": {240.0: 1.0}}) == ALARM
+    work = {"whole": dict.fromkeys(MINUTES, 50.0)}
+    assert state(alarm("steps-errors"), {**work, "errors0": {240.0: 5.0}}) == OK
+    assert state(alarm("steps-errors"), {**work, "errors0": {0.0: 1.0, 60.0: 1.0}, "errors3": {240.0: 1.0}}) == ALARM
+
+
+def test_declines_are_no_errors_of_the_steps() -> None:
+    """PAY-12: a step tells the workflow of a decline by an error; a decline is an answer."""
+    step = f"errors{metrics.WORKFLOW_FUNCTIONS.index('authorize')}"
+    data = {"whole": dict.fromkeys(MINUTES, 50.0), step: dict.fromkeys(MINUTES, 5.0)}
+    assert state(alarm("steps-errors"), data) == ALARM
+    assert state(alarm("steps-errors"), {**data, "declined": dict.fromkeys(MINUTES, 5.0)}) == OK
 
 
 def test_api_errors_are_a_share_of_requests() -> None:

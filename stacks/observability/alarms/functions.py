@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shared.site import Site
 from stacks.observability.alarms.alarm import AlarmSpec, Missing, Patience, at_once, sustained
-from stacks.observability.metrics import API_FUNCTION, function, function_groups, highest, stream_age, total
+from stacks.observability.metrics import API_FUNCTION, error_rate, function, function_groups, highest, stream_age, total
 
 
 def function_alarms(site: Site) -> list[AlarmSpec]:
@@ -20,10 +20,11 @@ def _group_alarms(site: Site, group: str, names: tuple[str, ...]) -> list[AlarmS
     return [
         AlarmSpec(
             thing=f"{group}-errors",
-            says=f"invocations of {', '.join(names)} end in errors. Start with the functions' logs.",
-            what=total([function(site, name, "Errors", "Sum") for name in names]),
-            label="Errors",
-            above=settings.function_errors_per_period,
+            says=f"more than {settings.function_error_percent:g} % of what {', '.join(names)} did ended in errors, "
+            "declines aside. Start with the functions' logs.",
+            what=error_rate(site, names),
+            label="Errors, %",
+            above=settings.function_error_percent,
             missing=Missing.IS_GOOD,
             patience=patience,
             vital=not retried,
