@@ -90,3 +90,24 @@ def test_an_alarm_sees_what_waits_in_a_dead_letter_queue(request: pytest.Fixture
 
     expected = "ALARM" if fixture == "aws" else "INSUFFICIENT_DATA"
     assert eventually(state, lambda value: value == "ALARM", wait_s=5.0 if fixture == "aws" else 1.0) == expected
+
+
+def use_table(aws: Clients) -> set[str]:
+    aws("dynamodb").create_table(
+        TableName="measured-table",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+    )
+    aws("dynamodb").put_item(TableName="measured-table", Item={"id": {"S": "1"}})
+    aws("dynamodb").get_item(TableName="measured-table", Key={"id": {"S": "1"}})
+    return metrics(aws, "AWS/DynamoDB", "TableName", "measured-table")
+
+
+def test_requests_to_tables_are_measured(aws: Clients) -> None:
+    expected = {"SuccessfulRequestLatency", "ConsumedWriteCapacityUnits", "ConsumedReadCapacityUnits"}
+    assert use_table(aws) == expected
+
+
+def test_upstream_still_measures_no_tables(plain_aws: Clients) -> None:
+    assert use_table(plain_aws) == set()

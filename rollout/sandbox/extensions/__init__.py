@@ -15,6 +15,7 @@ from rollout.sandbox.extensions import (
     apigateway_requests,
     apigateway_settings,
     cloudwatch_alarms,
+    dynamodb_metrics,
     dynamodb_replicas,
     eventbridge_targets,
     flow_logs,
@@ -22,6 +23,7 @@ from rollout.sandbox.extensions import (
     lambda_runtime,
     log_metrics,
     route53_changes,
+    s3_replication,
     security_group_rules,
     sqs_metrics,
     stepfunctions_runs,
@@ -50,6 +52,8 @@ ADDITIONS: tuple[ModuleType, ...] = (
     sqs_metrics,
     apigateway_patches,
     waf_logging,
+    s3_replication,
+    dynamodb_metrics,
 )
 
 

@@ -1,0 +1,127 @@
+"""An object is replicated to every destination that a rule names, under the destination's key.
+
+Upstream: only the first matching rule is followed, so of several destinations one gets the object; a replica
+keeps the source's KMS key; there are no AWS/S3 replication metrics.
+
+AWS: "the rules are evaluated per destination bucket; of several for one destination the highest priority
+counts" ("Replication configuration file elements", S3 User Guide); `ReplicaKmsKeyID` encrypts the replica, and
+objects under a KMS key are replicated only if `SseKmsEncryptedObjects` is enabled ("Replicating encrypted
+objects"); latency and pending operations are published in the destination's region, failures in the source's
+("Using S3 Replication metrics").
+
+Patched: `_replication_rule_for`, `_maybe_replicate`, `_maybe_replicate_delete_marker`. Replication is
+synchronous: nothing is ever pending.
+"""
+
+from __future__ import annotations
+
+import time
+from contextvars import ContextVar
+from typing import Any
+
+from rollout.sandbox.emulator import module, wrap
+
+Rule = dict[str, Any]
+
+_ALGORITHM = "x-amz-server-side-encryption"
+_KEY = "x-amz-server-side-encryption-aws-kms-key-id"
+
+# The rule whose destination is being written to.
+_chosen: ContextVar[Rule | None] = ContextVar("tripoint_replication_rule", default=None)
+
+
+def apply() -> None:
+    storage = module("services.s3")
+
+    def rule_for(original: Any, bucket: str, key: str, tags: Any) -> Any:
+        chosen = _chosen.get()
+        if chosen is None:
+            return original(bucket, key, tags)
+        return chosen, (storage._bucket_replication.get(bucket) or {}).get("Role", "")
+
+    def replicate(original: Any, bucket: str, key: str, record: Any, *written: Any) -> None:
+        tags, states = written[1] if len(written) > 1 else None, []
+        for rule in _rules(storage, bucket, key, tags or {}):
+            if _stays(storage, rule, record):
+                continue
+            started, token = time.time(), _chosen.set(rule)
+            try:
+                original(bucket, key, record, *written)
+            finally:
+                _chosen.reset(token)
+            states.append(record["replication_status"])
+            if states[-1] == "COMPLETED":
+                _encrypt(storage, rule, key)
+            _measure(storage, bucket, rule, failed=states[-1] == "FAILED", seconds=time.time() - started)
+        if states:
+            record["replication_status"] = "FAILED" if "FAILED" in states else "COMPLETED"
+
+    def replicate_marker(_: Any, bucket: str, key: str) -> None:
+        for rule in _rules(storage, bucket, key, {}):
+            enabled = (rule.get("DeleteMarkerReplication") or {}).get("Status") == "Enabled"
+            if "Filter" in rule and (storage._replication_rule_tags(rule) or not enabled):
+                continue
+            role = (storage._bucket_replication.get(bucket) or {}).get("Role", "")
+            target = storage._replication_destination(bucket, key, rule, role)
+            if target is not None:
+                name, account, destination = target
+                with storage._in_account(account):
+                    storage._record_delete_marker(name, key, destination["objects"].get(key))
+                    destination["objects"].pop(key, None)
+
+    wrap(storage, "_replication_rule_for", rule_for)
+    wrap(storage, "_maybe_replicate", replicate)
+    wrap(storage, "_maybe_replicate_delete_marker", replicate_marker)
+
+
+def _rules(storage: Any, bucket: str, key: str, tags: dict[str, str]) -> list[Rule]:
+    """The rule of each destination that covers an object: the one of highest priority."""
+    configuration = storage._bucket_replication.get(bucket)
+    if not configuration or storage._bucket_versioning.get(bucket) != "Enabled":
+        return []
+    covering = [
+        rule
+        for rule in configuration.get("Rules", [])
+        if rule.get("Status") == "Enabled"
+        and key.startswith(storage._replication_rule_prefix(rule))
+        and all(tags.get(name) == value for name, value in storage._replication_rule_tags(rule).items())
+    ]
+    covering.sort(key=lambda rule: int(rule.get("Priority") or 0))
+    return list({_destination(rule): rule for rule in covering}.values())
+
+
+def _destination(rule: Rule) -> str:
+    return str((rule.get("Destination") or {}).get("Bucket", "")).rsplit(":", 1)[-1]
+
+
+def _stays(storage: Any, rule: Rule, record: Any) -> bool:
+    """Whether an object stays where it is because it's encrypted and the rule doesn't take such objects."""
+    criteria = (rule.get("SourceSelectionCriteria") or {}).get("SseKmsEncryptedObjects") or {}
+    encrypted = storage._stored_sse_headers(record).get(_ALGORITHM) == "aws:kms"
+    return encrypted and criteria.get("Status") != "Enabled"
+
+
+def _encrypt(storage: Any, rule: Rule, key: str) -> None:
+    wanted = ((rule.get("Destination") or {}).get("EncryptionConfiguration") or {}).get("ReplicaKmsKeyID")
+    if not wanted:
+        return
+    name = _destination(rule)
+    current = storage._buckets[name]["objects"][key]
+    versions = storage._object_versions.get((name, key)) or []
+    for record in [current, *(entry for entry in versions if entry.get("is_latest"))]:
+        record["preserved_headers"] = {**record.get("preserved_headers", {}), _ALGORITHM: "aws:kms", _KEY: wanted}
+
+
+def _measure(storage: Any, bucket: str, rule: Rule, *, failed: bool, seconds: float) -> None:
+    if ((rule.get("Destination") or {}).get("Metrics") or {}).get("Status") != "Enabled":
+        return
+    name, account = _destination(rule), storage.get_account_id()
+    dimensions = {"SourceBucket": bucket, "DestinationBucket": name, "RuleId": rule.get("ID", "")}
+    record, scope = module("services.cloudwatch").record_metric, module("core.responses").request_scope
+    with scope(account, storage.bucket_region(bucket)):
+        record("AWS/S3", "OperationsFailedReplication", int(failed), "Count", dimensions)
+    if not failed:
+        with scope(account, storage.bucket_region(name)):
+            record("AWS/S3", "ReplicationLatency", seconds, "Seconds", dimensions)
+            record("AWS/S3", "OperationsPendingReplication", 0, "Count", dimensions)
+            record("AWS/S3", "BytesPendingReplication", 0, "Bytes", dimensions)
