@@ -50,8 +50,13 @@ class S3Receipts:
 
 
 def receipt_key(payment: Payment) -> str:
-    """Where the receipt of a payment lies, by the day it was received."""
-    return f"receipts/{payment.created_at[:10].replace('-', '/')}/{payment.payment_id}.json"
+    """Where the receipt of a payment lies: by two characters of its id, then by the day it was received.
+
+    The id is random where the day is not: S3 splits its partitions by key prefix, and a prefix that is new each
+    midnight would start unsplit, at 3,500 writes per second (S3 user guide, "Optimizing Amazon S3 performance").
+    """
+    spread = payment.payment_id.removeprefix("pay_")[:2]
+    return f"receipts/{spread}/{payment.created_at[:10].replace('-', '/')}/{payment.payment_id}.json"
 
 
 def receipt_body(payment: Payment) -> bytes:

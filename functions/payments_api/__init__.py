@@ -1,1 +1,4 @@
 """The HTTP API: accept a payment, tell how it stands, tell whether this region is well."""
+
+API_BASE_PATH = "v1"
+"""The API's stage, and its base path behind the custom domain: the version of the contract."""

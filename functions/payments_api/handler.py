@@ -9,9 +9,10 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from functions.payments import container
 from functions.payments.errors import InvalidPaymentError, PaymentNotFoundError
 from functions.payments.telemetry import Metric, about, count, instrumented, logger
-from functions.payments_api import answers, incoming, logic
+from functions.payments_api import API_BASE_PATH, answers, incoming, logic
 
-app = APIGatewayRestResolver()
+# Behind the custom domain the path starts with the base path; on the API's own host it does not.
+app = APIGatewayRestResolver(strip_prefixes=[f"/{API_BASE_PATH}"])
 app.exception_handler(InvalidPaymentError)(answers.refused)
 app.exception_handler(Exception)(answers.failed)
 app.not_found(lambda _: answers.failed(PaymentNotFoundError("no such resource")))

@@ -241,8 +241,9 @@ def _notes(plan: CapacityPlan) -> list[str]:
         f"({machine.get('machine', '')}); the time of calls is assumed. Replace both by measurements of your account.",
         "- Every region of a global table takes the writes of all regions, whoever is down: they do not shrink with "
         "more regions, and each region pays for them.",
-        "- Every receipts bucket gets the receipts of all regions. All of one day lie under one prefix, "
-        "`receipts/YYYY/MM/DD/`, that S3 has not split yet at midnight UTC.",
+        "- Every receipts bucket gets the receipts of all regions. Keys spread over 1,024 prefixes, "
+        "`receipts/<two characters of the id>/`, which S3 splits as the load grows; until it has, it answers 503 and "
+        "the step retries.",
         "- Money is at list prices without tiers, free tiers and discounts, and without what does not grow with "
         "payments: hours of NAT gateways, endpoints and health checks, keys, alarms, stored data, backups, support.",
     ]

@@ -22,6 +22,8 @@ BATCH_SIZE = 100
 BATCH_WINDOW_S = 1
 MAXIMUM_AGE_S = 3600
 RETRIES = 10
+# Batches of one shard at once, in order per payment; one would not hold the capacity model's load (docs/capacity.md).
+BATCHES_PER_SHARD = 4
 
 
 class ChangesQueue(Construct):
@@ -57,6 +59,7 @@ class ChangeCapture(Construct):
             maximum_batching_window_in_seconds=BATCH_WINDOW_S,
             function_response_types=["ReportBatchItemFailures"],
             bisect_batch_on_function_error=True,
+            parallelization_factor=BATCHES_PER_SHARD,
             maximum_retry_attempts=RETRIES,
             maximum_record_age_in_seconds=MAXIMUM_AGE_S,
             destination_config=LambdaEventSourceMappingDestinationConfig(

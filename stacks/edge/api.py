@@ -25,12 +25,13 @@ from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
 from cdktf_cdktf_provider_aws.lambda_permission import LambdaPermission
 from constructs import Construct
 
+from functions.payments_api import API_BASE_PATH
 from shared.site import Site
 from stacks.compute.contract import ComputeOutputs
 from stacks.edge.account import ApiGatewayLogging
 from stacks.edge.schemas import PAYMENT_REQUEST, REFUSALS
 
-STAGE = "v1"
+STAGE = API_BASE_PATH
 
 ACCESS_LOG_FORMAT = {
     "requestId": "$context.requestId",
@@ -50,13 +51,14 @@ class Route:
     """One method of one path.
 
     ``required`` names the request parameters without which API Gateway answers 400, as it writes them
-    (``method.request.header.Idempotency-Key``).
+    (``method.request.header.Idempotency-Key``). ``authorization`` is NONE or AWS_IAM (signature version 4).
     """
 
     method: str
     path: str
     body: bool = False
     required: tuple[str, ...] = ()
+    authorization: str = "NONE"
 
 
 SUBMIT = Route("POST", "payments", body=True, required=("method.request.header.Idempotency-Key",))
@@ -64,8 +66,13 @@ HEALTH = Route("GET", "health")
 ROUTES = (
     SUBMIT,
     Route("GET", "payments/{payment_id}", required=("method.request.path.payment_id",)),
-    # Answers only in the region that keeps the payer's data (PAY-22).
-    Route("GET", "payments/{payment_id}/payer", required=("method.request.path.payment_id",)),
+    # Personal data: only in the region that keeps it (PAY-22), and only to a principal of the account.
+    Route(
+        "GET",
+        "payments/{payment_id}/payer",
+        required=("method.request.path.payment_id",),
+        authorization="AWS_IAM",
+    ),
     HEALTH,
 )
 
@@ -174,7 +181,7 @@ class PaymentApi(Construct):
             rest_api_id=self.api.id,
             resource_id=resource.id,
             http_method=route.method,
-            authorization="NONE",
+            authorization=route.authorization,
             request_validator_id=self._validator.id,
             request_models={"application/json": self._model.name} if route.body else None,
             request_parameters=dict.fromkeys(route.required, True) or None,

@@ -124,7 +124,9 @@ def test_a_receipt_is_encrypted_with_the_key_of_the_region_and_kept_once(cloud: 
     receipts.put(key, receipt_body(a_payment()))
     receipts.put(key, receipt_body(a_payment()))
     versions = cloud.s3.list_object_versions(Bucket="receipts")["Versions"]
-    assert [version["Key"] for version in versions] == [f"receipts/2025/03/01/{a_payment().payment_id}.json"]
+    assert [version["Key"] for version in versions] == [
+        f"receipts/{a_payment().payment_id[4:6]}/2025/03/01/{a_payment().payment_id}.json"
+    ]
     head = cloud.s3.head_object(Bucket="receipts", Key=key)
     assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", cloud.key_arn)
 

@@ -192,6 +192,12 @@ def drain(cloud: Cloud, region: str, drained: bool = True) -> None:
     cloud.dynamodb.put_item(TableName="payments", Item=item)
 
 
+def test_routes_answer_behind_the_base_path_of_the_custom_domain(cloud: Cloud) -> None:
+    """PAY-08: the custom domain passes its base path on, the API's own host does not."""
+    assert call("GET", "/v1/health").status == call("GET", "/health").status == 200
+    assert call("GET", "/v2/health").status == 404
+
+
 def test_health_tells_traffic_to_leave_a_drained_region(cloud: Cloud) -> None:
     """PAY-08, PAY-23: this region's item counts, and no other's."""
     drain(cloud, "us-east-1")

@@ -53,7 +53,7 @@ def test_every_shipped_configuration_is_accepted(path: Path) -> None:
             {"functions/reserved_concurrency_by_function": {"paymentsapi": 9}},
             "functions.reserved_concurrency_by_function",
             "paymentsapi = 9",
-            "allowed: authorize, capture",
+            "authorize, capture",
         ),
         (
             {"functions/reserved_concurrency_by_function": {"capture": 0}},

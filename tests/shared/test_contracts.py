@@ -66,14 +66,14 @@ def test_global_table_owner_is_first_and_last() -> None:
             assert StackId("data", region) in graph.reversed().needs[owner]
 
 
-def test_one_regions_stacks_do_not_need_another_regions_but_the_owner() -> None:
+def test_one_regions_stacks_need_of_others_only_the_primarys_tables_and_zone() -> None:
     """LAY-04: one region's failure stops only what depends on it."""
     environment = load(Path("config/sandbox.toml"))
     for stack, needs in graph_of(environment).needs.items():
         if stack.name.endswith("-links"):
             continue  # what links all regions waits for all regions
         foreign = {need for need in needs if need.region != stack.region}
-        assert foreign <= {StackId("data", environment.primary)}
+        assert foreign <= {StackId("data", environment.primary), StackId("edge", environment.primary)}
 
 
 def test_missing_producer_is_named_with_the_owner() -> None:

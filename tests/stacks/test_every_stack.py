@@ -36,7 +36,7 @@ NAMES = {
 
 # IAM actions without resource-level permissions (Service Authorization Reference).
 ACCOUNT_WIDE = re.compile(
-    r"^(xray:Put(TraceSegments|TelemetryRecords)|ec2:.*|logs:(CreateLogDelivery|DeleteLogDelivery|DescribeLogGroups"
+    r"^(cloudwatch:GetMetricData|xray:Put(TraceSegments|TelemetryRecords)|ec2:.*|logs:(CreateLogDelivery|DeleteLogDelivery|DescribeLogGroups"
     r"|DescribeResourcePolicies|GetLogDelivery|ListLogDeliveries|PutResourcePolicy|UpdateLogDelivery))$"
 )
 
