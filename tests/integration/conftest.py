@@ -17,7 +17,10 @@ from typing import Any
 import boto3
 import httpx
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 
 from shared.config import Environment, load
 
@@ -54,6 +57,12 @@ class Api:
 
     def get(self, path: str) -> httpx.Response:
         return self.client.get(f"{self.url}{path}")
+
+    def get_signed(self, path: str) -> httpx.Response:
+        """As a principal of the account: signature version 4."""
+        request = AWSRequest("GET", f"{self.url}{path}")
+        SigV4Auth(Credentials("test", "test"), "execute-api", self.region).add_auth(request)
+        return self.client.get(request.url, headers=dict(request.headers))
 
     def final(self, payment_id: str, timeout_s: float = 120) -> dict[str, Any]:
         """The payment in its final state, polled until then."""

@@ -29,9 +29,10 @@ def test_personal_data_stays_in_its_home_region(deployment: Deployment) -> None:
     payment_id = deployment.api(home).pay(key(), payer=PAYER).json()["payment_id"]
     assert deployment.api(home).final(payment_id)["status"] == "SETTLED"
 
-    assert deployment.api(home).get(f"/payments/{payment_id}/payer").json()["payer"] == PAYER
+    assert deployment.api(home).get(f"/payments/{payment_id}/payer").status_code == 403
+    assert deployment.api(home).get_signed(f"/payments/{payment_id}/payer").json()["payer"] == PAYER
     for other in others:
-        answer = deployment.api(other).get(f"/payments/{payment_id}/payer")
+        answer = deployment.api(other).get_signed(f"/payments/{payment_id}/payer")
         assert answer.status_code == 404
         assert home in answer.text
 
