@@ -5,7 +5,7 @@ BIN := .venv/bin
 TRIPOINT := $(BIN)/tripoint
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rollout down test lint types unit functions integration synth format clean
+.PHONY: help setup rollout down test lint types unit functions integration synth docs format clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,10 @@ integration: setup ## Tests of the deployed system, in a sandbox of their own
 
 synth: setup ## Write the Terraform JSON of all stacks
 	@$(TRIPOINT) synth --config $(CONFIG)
+
+docs: setup ## Write the generated pages: capacity, traceability
+	@$(BIN)/python -m rollout.capacity
+	@$(BIN)/python -m rollout.traceability
 
 clean: ## Remove what was installed and built (run `make down` first)
 	@rm -rf .venv .tools .tripoint cdktf.out cfn-outputs .pytest_cache .mypy_cache .ruff_cache

@@ -120,14 +120,17 @@ class DomainSettings(Section):
 
 
 class ProtectionSettings(Section):
-    """What destroying may do. All off: everything can be destroyed. Production turns it on."""
+    """What destroying may do (PAY-16). All off: everything can be destroyed. Production turns it on."""
 
     production: bool = False
     kms_deletion_window_days: Annotated[int, Field(ge=7, le=30)] = 7
 
 
 class ProcessorSettings(Section):
-    """The card processor: the deterministic simulator, or a real one behind HTTPS."""
+    """The card processor: the deterministic simulator, or a real one behind HTTPS.
+
+    Its API key is an existing Secrets Manager entry, by name; no secret is here, in code or in state (PAY-18).
+    """
 
     kind: Literal["simulator", "http"] = "simulator"
     url: HttpsUrl | None = None

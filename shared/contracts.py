@@ -63,7 +63,7 @@ class Need:
 
 @dataclass(frozen=True, kw_only=True)
 class StackSpec:
-    """One kind of stack, deployed once in every region.
+    """One kind of stack, deployed once in every region, with its owner (LAY-07).
 
     Attributes
     ----------
@@ -105,7 +105,7 @@ class StackId:
 
 @dataclass(frozen=True)
 class Graph:
-    """The stacks of an environment and what each needs, in a deterministic topological order."""
+    """The stacks of an environment and what each needs, in a deterministic topological order (LAY-04)."""
 
     needs: dict[StackId, tuple[StackId, ...]]
 

@@ -1,4 +1,4 @@
-"""IAM statements as verbs: what a role may do, on exactly which resource.
+"""IAM statements as verbs: what a role may do, on exactly which resource (PAY-13).
 
 A grant is a statement; a policy is a list of grants. No action is a wildcard, and a resource is one only where the
 service has no resource-level permission for the action (the grant says so).

@@ -1,4 +1,4 @@
-"""A site is one environment in one region: it names, tags and addresses everything that is deployed there.
+"""A site is one environment in one region: it names (PAY-15), tags (PAY-14) and addresses what is deployed there.
 
 Regional names carry no region, so the same thing has the same name in every region and a dashboard in one region can
 point at the others. Names in a global namespace (IAM, S3) carry the region, and buckets the account as well.

@@ -1,4 +1,4 @@
-"""The base of every stack: provider, backend, tags, and the two verbs by which layers meet."""
+"""The base of every stack: provider, backend, tags, and the two verbs by which layers meet (LAY-02)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every kind of stack that there is. Adding a layer means adding its spec here."""
+"""Every kind of stack that there is (LAY-01). Adding a layer means adding its spec here."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ PIPELINE_TAGS = {"TRIPOINT_REPOSITORY": "Repository", "TRIPOINT_COMMIT_AUTHOR": 
 
 
 def synthesize(environment: Environment, *, out: Path, functions: Path, only: Sequence[str] | None = None) -> list[str]:
-    """Write ``<out>/stacks/<stack>/cdk.tf.json`` for the environment's stacks.
+    """Write ``<out>/stacks/<stack>/cdk.tf.json`` for the environment's stacks, all regions at once (PAY-01).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Routes between the regions' buses: a payment that its region cannot finish goes to the next one.
+"""Routes between the regions' buses: a payment that its region cannot finish goes to the next one (PAY-23).
 
 The event names its one receiver, ``next_region``, and the regions already tried; the publisher takes care that the one
 is never among the others. A region's routes match only events for somebody else, and its arrival rule only events for

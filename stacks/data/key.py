@@ -44,7 +44,7 @@ PUBLISHERS = ("cloudwatch.amazonaws.com", "events.amazonaws.com", "sns.amazonaws
 
 
 class RegionalKey(Construct):
-    """A key with automatic rotation, an alias, and a policy that says who may use it (PAY-06).
+    """A key with automatic rotation, an alias, and a policy that says who may use it (PAY-06, PAY-19).
 
     Roles of the account use it as far as their own IAM policies go. Service principals use it only with
     ``for_services``, where they act on their own: log groups, and publishers to the encrypted topic, queues and bus.
