@@ -79,8 +79,10 @@ class AlarmClock(threading.Thread):
 
     def ring(self) -> None:
         """Metrics or alarms of the current account and region have changed."""
-        self._places.add((self._cloudwatch.get_account_id(), self._cloudwatch.get_region()))
-        self._bell.set()
+        place = (self._cloudwatch.get_account_id(), self._cloudwatch.get_region())
+        if place not in self._places:
+            self._places.add(place)
+            self._bell.set()
 
     def run(self) -> None:
         swept = time.monotonic()
