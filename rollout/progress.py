@@ -126,7 +126,10 @@ class LiveProgress:
     def begin(self, stacks: Sequence[StackId]) -> None:
         self._lines = {stack: Line(stack) for stack in stacks}
         self._live = Live(
-            get_renderable=self._table, console=self._console, refresh_per_second=4, transient=True,
+            get_renderable=self._table,
+            console=self._console,
+            refresh_per_second=4,
+            transient=True,
             vertical_overflow="crop",
         )
         self._live.start()

@@ -208,9 +208,9 @@ def _counts(changes: Changes) -> tuple[str, str, str]:
 
 def summary_sentence(report: RunReport) -> str:
     """The whole run in one line."""
-    counted = [
-        f"{report.count(status)} {status}" for status in Status if status.final and report.count(status)
-    ] or ["no stacks"]
+    counted = [f"{report.count(status)} {status}" for status in Status if status.final and report.count(status)] or [
+        "no stacks"
+    ]
     how = "interrupted" if report.interrupted else "done" if report.ok else "failed"
     nothing = report.ok and report.stacks and all(result.status is Status.UNCHANGED for result in report.stacks)
     return f"{report.command} {how} in {report.seconds:.1f} s: {', '.join(counted)}" + (

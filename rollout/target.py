@@ -76,7 +76,10 @@ class Target:
             aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
             config=Config(
-                s3={"addressing_style": "path"}, proxies={}, connect_timeout=5, inject_host_prefix=False,
+                s3={"addressing_style": "path"},
+                proxies={},
+                connect_timeout=5,
+                inject_host_prefix=False,
                 retries={"mode": "standard"},
             ),
         )

@@ -247,9 +247,7 @@ class StackTerraform:
         """Destroy everything of the stack; returns what was done."""
         return self._change("destroy", said)
 
-    def plan(
-        self, said: Callable[[Transcript], None] = lambda transcript: None, *, out: Path | None = None
-    ) -> Changes:
+    def plan(self, said: Callable[[Transcript], None] = lambda transcript: None, *, out: Path | None = None) -> Changes:
         """What an apply would do. Takes no lock: looking must not stop somebody who works."""
         arguments = ["plan", "-json", "-input=false", "-lock=false", f"-parallelism={PARALLELISM}"]
         if out is not None:

@@ -19,7 +19,7 @@ from stacks.data.key import RegionalKey
 
 
 class GlobalTable(Construct):
-    """This region's replica of a global table (PAY-02): on demand, point-in-time recovery, the region's own key, streams.
+    """This region's replica of a global table (PAY-02): on demand, point-in-time recovery, streams, the region's key.
 
     In the primary region it is the table itself; elsewhere a replica of the table whose ARN is given. The primary's
     stack is applied first and destroyed last, and ignores replicas: they belong to their own regions' state.

@@ -40,8 +40,6 @@ cidr = "10.20.0.0/16"
 AWS_CONFIG = CONFIG.replace('kind = "sandbox"', 'kind = "aws"').replace('endpoint = "http://127.0.0.1:{port}"\n', "")
 
 
-
-
 @dataclass(frozen=True, kw_only=True)
 class NetworkOutputs(Outputs):
     stack: ClassVar[str] = "network"
