@@ -5,7 +5,7 @@ BIN := .venv/bin
 TRIPOINT := $(BIN)/tripoint
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rollout down test lint types unit functions integration synth docs format clean
+.PHONY: help setup rollout down test lint types unit functions integration synth docs bench format clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ integration: setup ## Tests of the deployed system, in a sandbox of their own
 
 synth: setup ## Write the Terraform JSON of all stacks
 	@$(TRIPOINT) synth --config $(CONFIG)
+
+bench: setup ## Time the synthesis with the stock and the lazy provider import
+	@$(BIN)/python -m rollout.benchmarks
 
 docs: setup ## Write the generated pages: capacity, traceability
 	@$(BIN)/python -m rollout.capacity
