@@ -1,7 +1,7 @@
 """Figures that docs/benchmarks.md quotes: `python -m rollout.benchmarks [--runs N]`.
 
-Synthesizes all stacks with the stock import of the provider bindings and with the lazy one, in turn (A B A B), each in a
-process of its own, and prints medians, the ratio pair by pair, and whether both wrote the same bytes.
+Synthesizes all stacks with the stock import of the provider bindings and with the lazy one, in turn (A B A B), each
+in a process of its own, and prints medians, the ratio pair by pair, and whether both wrote the same bytes.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 
@@ -61,7 +62,7 @@ def main() -> int:
     same = len({run.digest for pair in pairs for run in pair}) == 1
     counted = pairs[1:]
     print(f"{counted[0][0].stacks} stacks; the same bytes: {'yes' if same else 'NO'}")
-    for title, of in (("wall s", lambda run: run.wall_s), ("cpu s", lambda run: run.cpu_s)):
+    for title, of in (("wall s", attrgetter("wall_s")), ("cpu s", attrgetter("cpu_s"))):
         stock = statistics.median(of(pair[0]) for pair in counted)
         lazy = statistics.median(of(pair[1]) for pair in counted)
         ratio = statistics.median(of(pair[0]) / of(pair[1]) for pair in counted)
