@@ -55,6 +55,9 @@ class RegionalRouting(Construct):
             name=custom.name,
             type="A",
             set_identifier=site.region,
+            # The set identifier is this region's own. A creation whose answer got lost is sent again, and must not
+            # fail on what it made itself.
+            allow_overwrite=True,
             health_check_id=self.health_check.id,
             latency_routing_policy=Route53RecordLatencyRoutingPolicy(region=site.region),
             alias=Route53RecordAlias(
