@@ -156,7 +156,7 @@ def test_poison_record_ends_in_the_queue_and_blocks_nothing(
 def test_failed_payment_raises_the_failure_rate_alarm_in_every_oncall_queue(
     deployment: Deployment, eventually: Callable[..., Any]
 ) -> None:
-    """PAY-07, PAY-12: one failed payment among those of the minute drives the rate over 0.1 %; all regions hear of it."""
+    """PAY-07, PAY-12: one failed payment of the minute drives the rate over 0.1 %, and all regions hear of it."""
     region = "ap-southeast-1"
     alarm = deployment.output("observability", region, "failure_rate_alarm_name")
     payment_id = deployment.api(region).pay(key(), payment_method="tok_capture_declined").json()["payment_id"]
