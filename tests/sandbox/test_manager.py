@@ -121,6 +121,22 @@ def test_functions_may_do_what_their_roles_allow_when_iam_is_enforced(tmp_path: 
         assert not aws.invoke("sends")["error"]
 
 
+def test_a_bucket_for_tls_only_admits_requests_when_iam_is_enforced(tmp_path: Path) -> None:
+    with Sandbox(f"http://127.0.0.1:{free_port()}", tmp_path, enforce_iam=True) as strict:
+        storage = Clients(strict.endpoint)("s3")
+        storage.create_bucket(Bucket="tls-only")
+        deny = {
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": ["arn:aws:s3:::tls-only", "arn:aws:s3:::tls-only/*"],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [deny]})
+        storage.put_bucket_policy(Bucket="tls-only", Policy=policy)
+        storage.put_object(Bucket="tls-only", Key="k", Body=b"v")
+
+
 def test_a_stale_record_of_another_process_is_ignored(own: Sandbox) -> None:
     own.home.mkdir(exist_ok=True)
     (own.home / "sandbox.json").write_text(f'{{"pid": {os.getpid()}, "endpoint": "{own.endpoint}", "birth": 1}}')

@@ -19,6 +19,7 @@ from rollout.sandbox.extensions import (
     dynamodb_replicas,
     eventbridge_targets,
     flow_logs,
+    iam_transport,
     kms_managed_keys,
     lambda_runtime,
     log_metrics,
@@ -54,6 +55,7 @@ ADDITIONS: tuple[ModuleType, ...] = (
     waf_logging,
     s3_replication,
     dynamodb_metrics,
+    iam_transport,
 )
 
 
