@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -98,43 +99,54 @@ def test_a_process_that_ends_at_once_is_reported_with_its_last_words(own: Sandbo
     assert not own.status().running
 
 
-def test_functions_may_do_what_their_roles_allow_when_iam_is_enforced(tmp_path: Path) -> None:
-    with Sandbox(f"http://127.0.0.1:{free_port()}", tmp_path, enforce_iam=True) as strict:
-        aws = Clients(strict.endpoint)
+class Guarded:
+    """A function under enforced IAM that calls AWS once, and what its role allows."""
+
+    def __init__(self, sandbox: Sandbox, call: str) -> None:
+        self.aws = Clients(sandbox.endpoint)
         trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
-        aws("iam").create_role(
-            RoleName="sends", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-        )
-        url, arn = aws.queue("guarded")
-        aws.function(
-            "sends",
-            "import boto3\ndef handler(e, c):\n"
-            f"    boto3.client('sqs').send_message(QueueUrl='{url}', MessageBody='x')",
-        )
-        assert "not authorized to perform: sqs:sendmessage" in aws.invoke("sends")["payload"]["errorMessage"].lower()
-        allow = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": arn}
-        aws("iam").put_role_policy(
-            RoleName="sends",
-            PolicyName="send",
-            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allow]}),
-        )
-        assert not aws.invoke("sends")["error"]
+        self.aws("iam").create_role(RoleName="guarded", AssumeRolePolicyDocument=document(trust))
+        self.aws.function("guarded", f"import boto3\ndef handler(e, c):\n    {call}")
+
+    def allow(self, action: str, resource: str) -> None:
+        allowed = {"Effect": "Allow", "Action": action, "Resource": resource}
+        self.aws("iam").put_role_policy(RoleName="guarded", PolicyName="p", PolicyDocument=document(allowed))
+
+    def refusal(self) -> str:
+        """Why the call was refused; empty if it was not."""
+        answer = self.aws.invoke("guarded")
+        return str(answer["payload"]["errorMessage"]) if answer["error"] else ""
 
 
-def test_a_bucket_for_tls_only_admits_requests_when_iam_is_enforced(tmp_path: Path) -> None:
-    with Sandbox(f"http://127.0.0.1:{free_port()}", tmp_path, enforce_iam=True) as strict:
-        storage = Clients(strict.endpoint)("s3")
-        storage.create_bucket(Bucket="tls-only")
-        deny = {
-            "Effect": "Deny",
-            "Principal": "*",
-            "Action": "s3:*",
-            "Resource": ["arn:aws:s3:::tls-only", "arn:aws:s3:::tls-only/*"],
-            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-        }
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [deny]})
-        storage.put_bucket_policy(Bucket="tls-only", Policy=policy)
-        storage.put_object(Bucket="tls-only", Key="k", Body=b"v")
+def document(*statements: dict[str, object]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    home = tmp_path_factory.mktemp("strict")
+    with Sandbox(f"http://127.0.0.1:{free_port()}", home, enforce_iam=True) as running:
+        yield running
+
+
+def test_a_function_may_do_what_its_role_allows_when_iam_is_enforced(strict: Sandbox) -> None:
+    aws = Clients(strict.endpoint)
+    storage = aws("s3")
+    storage.create_bucket(Bucket="tls-only")
+    # A policy for TLS only must not refuse everything: the endpoint stands in for AWS's https.
+    deny = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": ["arn:aws:s3:::tls-only", "arn:aws:s3:::tls-only/*"],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    storage.put_bucket_policy(Bucket="tls-only", Policy=document(deny))
+    put = "boto3.client('s3').put_object(Bucket='tls-only', Key='receipt', Body=b'paid')"
+    function = Guarded(strict, put)
+    assert "not authorized to perform: s3:PutObject" in function.refusal()
+    function.allow("s3:PutObject", "arn:aws:s3:::tls-only/*")
+    assert function.refusal() == ""
 
 
 def test_a_stale_record_of_another_process_is_ignored(own: Sandbox) -> None:
