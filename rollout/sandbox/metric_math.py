@@ -15,9 +15,11 @@ import math
 import operator
 import re
 import statistics
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 
 Series = dict[float, float]
 Value = float | Series | list[Series]
@@ -35,6 +37,7 @@ _WORDS = (
 )
 _KEYWORDS = ("REPEAT", "LINEAR")
 _MAX_LENGTH = 2048
+_BUILDING_A_TREE = threading.Lock()
 
 _ARITHMETIC: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,
@@ -240,6 +243,7 @@ class Request:
         return dict.fromkeys(self.window.timestamps, value)
 
 
+@cache
 def parse(expression: str) -> ast.expr:
     """The syntax tree of an expression; nothing of it is ever executed as Python."""
     if len(expression) > _MAX_LENGTH:
@@ -249,7 +253,9 @@ def parse(expression: str) -> ast.expr:
         for pattern, word in _WORDS:
             parts[index] = pattern.sub(word, parts[index])
     try:
-        return ast.parse("".join(parts).strip(), mode="eval").body
+        # CPython 3.11 counts the depth of trees under construction in one place for all threads (gh-106905).
+        with _BUILDING_A_TREE:
+            return ast.parse("".join(parts).strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError) as error:
         raise MetricMathError(f"{expression!r} is malformed: {error}") from None
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from rollout.sandbox.alarm_rules import ALARM, INSUFFICIENT, OK, Rule, next_state
-from rollout.sandbox.metric_math import MetricMathError, Request, Series, Window
+from rollout.sandbox.metric_math import MetricMathError, Request, Series, Window, parse
 
 WINDOW = Window([0.0, 60.0, 120.0], 60.0)
 FAILED: Series = {60.0: 1.0}
@@ -109,3 +113,26 @@ def test_missing_data_follows_the_published_tables(datapoints: int, row: tuple[s
     for missing, expected in zip(("missing", "ignore", "breaching", "notBreaching"), row[1:], strict=True):
         rule = Rule("GreaterThanThreshold", 1.0, periods=3, datapoints=datapoints, missing=missing)
         assert next_state(rule, values, "kept") == expected, missing
+
+
+def test_expressions_are_parsed_in_many_threads_at_once() -> None:
+    """CPython 3.11 mixes up the depths of trees that threads build at once (gh-106905). Threads only change places in
+    there when the garbage collector runs Python code, as some libraries have it do."""
+    interval, threshold = sys.getswitchinterval(), gc.get_threshold()
+
+    def callback(phase: str, info: object) -> None:
+        sum(range(50))
+
+    gc.callbacks.append(callback)
+    gc.set_threshold(5)
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            trees = pool.map(
+                lambda number: parse(f"IF(FILL(a, 0) > 0, 100 * (a + b) / (a + {number}), 0)"), range(3000)
+            )
+            assert len(list(trees)) == 3000
+    finally:
+        sys.setswitchinterval(interval)
+        gc.set_threshold(*threshold)
+        gc.callbacks.remove(callback)
