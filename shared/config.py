@@ -92,8 +92,6 @@ class TargetSettings(Section):
     kind: Literal["sandbox", "aws"]
     account_id: Annotated[str, Field(pattern=r"^\d{12}$")]
     endpoint: Annotated[str, Field(pattern=r"^http://(127\.0\.0\.1|localhost):\d{2,5}$")] | None = None
-    # Attributes that the emulator does not read back (docs/fidelity.md): resource type -> attributes.
-    unreadable_attributes: dict[str, list[str]] = {}
 
     @model_validator(mode="after")
     def _sandbox_only(self) -> TargetSettings:
@@ -101,8 +99,6 @@ class TargetSettings(Section):
             raise ValueError("endpoint is required when kind is 'sandbox', such as http://127.0.0.1:4566")
         if self.kind == "aws" and self.endpoint is not None:
             raise ValueError("endpoint is allowed only when kind is 'sandbox'")
-        if self.kind == "aws" and self.unreadable_attributes:
-            raise ValueError("unreadable_attributes is allowed only when kind is 'sandbox'")
         return self
 
 

@@ -12,7 +12,6 @@ from cdktf_cdktf_provider_aws.provider import AwsProvider, AwsProviderDefaultTag
 from constructs import Construct, IConstruct
 
 from shared.contracts import ContractError, Outputs, StackId, StackSpec, needed_stacks
-from shared.drift import IgnoreUnreadable
 from shared.site import Site, state_key
 
 Contract = TypeVar("Contract", bound=Outputs)
@@ -67,7 +66,6 @@ class LayerStack(TerraformStack):
         )
         # cdktf 0.21 has no argument for Terraform's native S3 lock file.
         backend.add_override("use_lockfile", True)
-        IgnoreUnreadable.attach(self, site)
 
     def consume(self, outputs: type[Contract], region: str | None = None) -> Contract:
         """Another stack's outputs, read from its remote state.
