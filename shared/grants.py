@@ -114,12 +114,3 @@ def invoke(function_arns: Sequence[str]) -> Grant:
 def send_to_queue(queue_arn: str) -> Grant:
     """Send messages to one queue."""
     return Grant("SendToQueue", ("sqs:SendMessage",), (queue_arn,))
-
-
-def read_stream(stream_arn: str) -> Grant:
-    """Read one DynamoDB stream; what an event source mapping needs."""
-    return Grant(
-        "ReadStream",
-        ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"),
-        (stream_arn,),
-    )

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 
 from cdktf import DataTerraformRemoteStateS3, S3Backend, TerraformOutput, TerraformStack
 from cdktf_cdktf_provider_aws.provider import AwsProvider, AwsProviderDefaultTags
-from constructs import Construct, IConstruct
+from constructs import Construct
 
 from shared.contracts import ContractError, Outputs, StackId, StackSpec, needed_stacks
 from shared.site import Site, state_key
@@ -125,13 +125,6 @@ class LayerStack(TerraformStack):
             ):
                 return
         raise ContractError(f"{self.stack_id} reads {outputs.__name__} of {region} without declaring the need")
-
-
-def stack_of(construct: IConstruct) -> LayerStack:
-    """The stack a construct is in."""
-    stack = TerraformStack.of(construct)
-    assert isinstance(stack, LayerStack)
-    return stack
 
 
 def _provider_connection(site: Site) -> dict[str, Any]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from cdktf_cdktf_provider_aws.cloudwatch_event_bus import CloudwatchEventBus
 from cdktf_cdktf_provider_aws.cloudwatch_event_bus_policy import CloudwatchEventBusPolicy
-from cdktf_cdktf_provider_aws.sqs_queue import SqsQueue
 from constructs import Construct
 
 from shared.grants import document
+from shared.queue import kept_queue
 from shared.site import PARTITION, Site
 
-FOURTEEN_DAYS_S = 14 * 24 * 3600
 ROUTE_ROLE = "event-routes"
 
 
@@ -38,12 +37,11 @@ class UndeliveredEvents(Construct):
         super().__init__(scope, id)
         self.name = site.name("events-dlq")
         arn = site.arn("sqs", self.name)
-        self.queue = SqsQueue(
+        self.queue = kept_queue(
             self,
             "queue",
             name=self.name,
-            kms_master_key_id=key_arn,
-            message_retention_seconds=FOURTEEN_DAYS_S,
+            key_arn=key_arn,
             policy=document(
                 [
                     {

@@ -11,13 +11,12 @@ from cdktf_cdktf_provider_aws.lambda_event_source_mapping import (
     LambdaEventSourceMappingFilterCriteria,
     LambdaEventSourceMappingFilterCriteriaFilter,
 )
-from cdktf_cdktf_provider_aws.sqs_queue import SqsQueue
 from constructs import Construct
 
+from shared.queue import kept_queue
 from shared.site import Site
 from stacks.compute.function import PaymentFunction
 
-FOURTEEN_DAYS_S = 14 * 24 * 3600
 BATCH_SIZE = 100
 BATCH_WINDOW_S = 1
 MAXIMUM_AGE_S = 3600
@@ -32,9 +31,7 @@ class ChangesQueue(Construct):
     def __init__(self, scope: Construct, id: str, *, site: Site, key_arn: str) -> None:
         super().__init__(scope, id)
         self.name = site.name("changes-dlq")
-        self.queue = SqsQueue(
-            self, "queue", name=self.name, kms_master_key_id=key_arn, message_retention_seconds=FOURTEEN_DAYS_S
-        )
+        self.queue = kept_queue(self, "queue", name=self.name, key_arn=key_arn)
         self.arn = self.queue.arn
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
-from cdktf_cdktf_provider_aws.iam_role import IamRole
-from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
 from cdktf_cdktf_provider_aws.lambda_function import (
     LambdaFunction,
     LambdaFunctionEnvironment,
@@ -16,7 +14,8 @@ from cdktf_cdktf_provider_aws.lambda_function import (
 )
 from constructs import Construct
 
-from shared.grants import Grant, attach_to_vpc, policy, trust, use_key, write_logs
+from shared.grants import Grant, attach_to_vpc, use_key, write_logs
+from shared.role import service_role
 from shared.site import Site
 from stacks.compute.code import FunctionCode
 from stacks.network.contract import NetworkOutputs
@@ -54,25 +53,20 @@ class PaymentFunction(Construct):
             retention_in_days=site.settings.logs.retention_days,
             kms_key_id=key_arn,
         )
-        self.role = IamRole(
+        role = service_role(
             self,
-            "role",
-            name=site.role_name(thing),
-            assume_role_policy=trust("lambda.amazonaws.com", site.account_id),
-        )
-        granted = IamRolePolicy(
-            self,
-            "policy",
-            role=self.role.id,
-            name="function",
-            policy=policy([write_logs(logs.arn), use_key(key_arn), *([attach_to_vpc()] if network else []), *grants]),
+            site=site,
+            thing=thing,
+            service="lambda.amazonaws.com",
+            does="function",
+            grants=[write_logs(logs.arn), use_key(key_arn), *([attach_to_vpc()] if network else []), *grants],
         )
         self.function = LambdaFunction(
             self,
             "function",
             function_name=self.name,
             description=description,
-            role=self.role.arn,
+            role=role.arn,
             runtime=settings.runtime,
             handler=handler,
             s3_bucket=code.bucket,
@@ -92,7 +86,7 @@ class PaymentFunction(Construct):
             tracing_config=LambdaFunctionTracingConfig(mode="Active"),
             logging_config=LambdaFunctionLoggingConfig(log_format="JSON", log_group=logs.name),
             # Without its policy a function in a VPC cannot be created.
-            depends_on=[granted],
+            depends_on=[role.granted],
         )
 
     @property

@@ -16,8 +16,6 @@ from cdktf_cdktf_provider_aws.cloudwatch_event_target import (
     CloudwatchEventTargetDeadLetterConfig,
     CloudwatchEventTargetRetryPolicy,
 )
-from cdktf_cdktf_provider_aws.iam_role import IamRole
-from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
 from cdktf_cdktf_provider_aws.lambda_function_event_invoke_config import (
     LambdaFunctionEventInvokeConfig,
     LambdaFunctionEventInvokeConfigDestinationConfig,
@@ -27,7 +25,8 @@ from cdktf_cdktf_provider_aws.lambda_permission import LambdaPermission
 from constructs import Construct
 
 from functions.catalogue import EVENT_SOURCE, HANDED_OVER
-from shared.grants import Grant, policy, trust
+from shared.grants import Grant
+from shared.role import service_role
 from shared.site import Site
 from stacks.compute.bus import ROUTE_ROLE
 from stacks.compute.contract import ComputeOutputs
@@ -92,22 +91,16 @@ class Routes(Construct):
         self, scope: Construct, id: str, *, site: Site, here: ComputeOutputs, others: dict[str, ComputeOutputs]
     ) -> None:
         super().__init__(scope, id)
-        role = IamRole(
+        role = service_role(
             self,
-            "role",
-            name=site.role_name(ROUTE_ROLE),
-            assume_role_policy=trust(
-                "events.amazonaws.com", site.account_id, site.arn("events", f"rule/{site.name('payments')}/*")
-            ),
-        )
-        granted = IamRolePolicy(
-            self,
-            "policy",
-            role=role.id,
-            name="forward",
-            policy=policy(
-                [Grant("ForwardEvents", ("events:PutEvents",), tuple(other.event_bus_arn for other in others.values()))]
-            ),
+            site=site,
+            thing=ROUTE_ROLE,
+            service="events.amazonaws.com",
+            source_arn=site.arn("events", f"rule/{site.name('payments')}/*"),
+            does="forward",
+            grants=[
+                Grant("ForwardEvents", ("events:PutEvents",), tuple(other.event_bus_arn for other in others.values()))
+            ],
         )
         for region, other in others.items():
             rule = CloudwatchEventRule(
@@ -128,8 +121,12 @@ class Routes(Construct):
                 role_arn=role.arn,
                 dead_letter_config=CloudwatchEventTargetDeadLetterConfig(arn=here.events_dlq_arn),
                 retry_policy=RETRY,
-                depends_on=[granted],
+                depends_on=[role.granted],
             )
+
+
+def _forward_to(bus_arns: list[str]) -> Grant:
+    return Grant("ForwardEvents", ("events:PutEvents",), tuple(bus_arns))
 
 
 def handed_over_to(region: str) -> dict[str, Any]:

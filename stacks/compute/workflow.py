@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
-from cdktf_cdktf_provider_aws.iam_role import IamRole
-from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
 from cdktf_cdktf_provider_aws.sfn_state_machine import (
     SfnStateMachine,
     SfnStateMachineLoggingConfiguration,
@@ -15,7 +13,8 @@ from cdktf_cdktf_provider_aws.sfn_state_machine import (
 from constructs import Construct
 
 from functions.workflow import render
-from shared.grants import Grant, invoke, policy, send_traces, trust
+from shared.grants import Grant, invoke, send_traces
+from shared.role import service_role
 from shared.site import PARTITION, Site
 from stacks.compute.function import PaymentFunction
 
@@ -35,20 +34,14 @@ class PaymentWorkflow(Construct):
             retention_in_days=site.settings.logs.retention_days,
             kms_key_id=key_arn,
         )
-        role = IamRole(
+        role = service_role(
             self,
-            "role",
-            name=site.role_name("workflow"),
-            assume_role_policy=trust(
-                "states.amazonaws.com", site.account_id, site.arn("states", f"stateMachine:{self.name}")
-            ),
-        )
-        granted = IamRolePolicy(
-            self,
-            "policy",
-            role=role.id,
-            name="workflow",
-            policy=policy([invoke([step.arn for step in steps.values()]), send_traces(), _deliver_logs()]),
+            site=site,
+            thing="workflow",
+            service="states.amazonaws.com",
+            source_arn=site.arn("states", f"stateMachine:{self.name}"),
+            does="workflow",
+            grants=[invoke([step.arn for step in steps.values()]), send_traces(), _deliver_logs()],
         )
         self.machine = SfnStateMachine(
             self,
@@ -64,7 +57,7 @@ class PaymentWorkflow(Construct):
                 log_destination=f"{logs.arn}:*",
             ),
             tracing_configuration=SfnStateMachineTracingConfiguration(enabled=True),
-            depends_on=[granted],
+            depends_on=[role.granted],
         )
 
     @property

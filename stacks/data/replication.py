@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cdktf_cdktf_provider_aws.iam_role import IamRole
-from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
 from cdktf_cdktf_provider_aws.s3_bucket_replication_configuration import (
     S3BucketReplicationConfigurationA,
     S3BucketReplicationConfigurationRule,
@@ -27,7 +25,8 @@ from cdktf_cdktf_provider_aws.s3_bucket_replication_configuration import (
 )
 from constructs import Construct
 
-from shared.grants import Grant, policy, trust
+from shared.grants import Grant
+from shared.role import service_role
 from shared.site import Site
 from stacks.data.contract import DataOutputs
 
@@ -45,20 +44,17 @@ class ReceiptsReplication(Construct):
         self, scope: Construct, id: str, *, site: Site, source: DataOutputs, destinations: Mapping[str, DataOutputs]
     ) -> None:
         super().__init__(scope, id)
-        role = IamRole(
+        role = service_role(
             self,
-            "role",
-            name=site.role_name("receipts-replication"),
-            assume_role_policy=trust("s3.amazonaws.com", site.account_id, site.bucket_arn("receipts")),
-        )
-        granted = IamRolePolicy(
-            self,
-            "policy",
-            role=role.id,
-            name="replicate",
-            policy=policy(
-                [*_read(site, source), *(grant for region in destinations for grant in _write(region, destinations))]
-            ),
+            site=site,
+            thing="receipts-replication",
+            service="s3.amazonaws.com",
+            source_arn=site.bucket_arn("receipts"),
+            does="replicate",
+            grants=[
+                *_read(site, source),
+                *(grant for region in destinations for grant in _write(region, destinations)),
+            ],
         )
         S3BucketReplicationConfigurationA(
             self,
@@ -69,7 +65,7 @@ class ReceiptsReplication(Construct):
                 _rule(priority, region, destination)
                 for priority, (region, destination) in enumerate(destinations.items(), start=1)
             ],
-            depends_on=[granted],
+            depends_on=[role.granted],
         )
 
 

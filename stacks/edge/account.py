@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from cdktf_cdktf_provider_aws.api_gateway_account import ApiGatewayAccount
-from cdktf_cdktf_provider_aws.iam_role import IamRole
-from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
 from constructs import Construct
 
-from shared.grants import Grant, policy, trust
+from shared.grants import Grant
+from shared.role import service_role
 from shared.site import Site
 
 
@@ -16,38 +15,31 @@ class ApiGatewayLogging(Construct):
 
     def __init__(self, scope: Construct, id: str, *, site: Site) -> None:
         super().__init__(scope, id)
-        role = IamRole(
+        role = service_role(
             self,
-            "role",
-            name=site.role_name("apigateway-logs"),
-            assume_role_policy=trust("apigateway.amazonaws.com", site.account_id),
-        )
-        granted = IamRolePolicy(
-            self,
-            "policy",
-            role=role.id,
-            name="write-logs",
-            policy=policy(
-                [
-                    Grant(
-                        "WriteApiLogs",
-                        (
-                            "logs:CreateLogGroup",
-                            "logs:CreateLogStream",
-                            "logs:DescribeLogGroups",
-                            "logs:DescribeLogStreams",
-                            "logs:FilterLogEvents",
-                            "logs:GetLogEvents",
-                            "logs:PutLogEvents",
-                        ),
-                        (
-                            site.arn("logs", "log-group:API-Gateway-Execution-Logs_*"),
-                            site.arn("logs", f"log-group:/aws/apigateway/{site.name('payments')}:*"),
-                        ),
-                    )
-                ]
-            ),
+            site=site,
+            thing="apigateway-logs",
+            service="apigateway.amazonaws.com",
+            does="write-logs",
+            grants=[
+                Grant(
+                    "WriteApiLogs",
+                    (
+                        "logs:CreateLogGroup",
+                        "logs:CreateLogStream",
+                        "logs:DescribeLogGroups",
+                        "logs:DescribeLogStreams",
+                        "logs:FilterLogEvents",
+                        "logs:GetLogEvents",
+                        "logs:PutLogEvents",
+                    ),
+                    (
+                        site.arn("logs", "log-group:API-Gateway-Execution-Logs_*"),
+                        site.arn("logs", f"log-group:/aws/apigateway/{site.name('payments')}:*"),
+                    ),
+                )
+            ],
         )
         self.account = ApiGatewayAccount(
-            self, "account", cloudwatch_role_arn=role.arn, reset_on_delete=True, depends_on=[granted]
+            self, "account", cloudwatch_role_arn=role.arn, reset_on_delete=True, depends_on=[role.granted]
         )

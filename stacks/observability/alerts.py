@@ -9,11 +9,10 @@ from cdktf_cdktf_provider_aws.sqs_queue import SqsQueue
 from constructs import Construct
 
 from shared.grants import document
+from shared.queue import kept_queue
 from shared.site import PARTITION, Site
 from stacks.observability.delivery import redrive_to, sns_principals
 from stacks.observability.metrics import ALERTS_DLQ, ALERTS_QUEUE
-
-FOURTEEN_DAYS_S = 14 * 24 * 3600
 
 
 class Alerts(Construct):
@@ -77,12 +76,11 @@ def _topic_policy(site: Site, topic_arn: str) -> str:
 def _queue(scope: Construct, id: str, *, site: Site, thing: str, key_arn: str, topics: list[Site]) -> SqsQueue:
     """An encrypted queue that takes what these regions' alert topics deliver, and nothing else."""
     name = site.name(thing)
-    return SqsQueue(
+    return kept_queue(
         scope,
         id,
         name=name,
-        kms_master_key_id=key_arn,
-        message_retention_seconds=FOURTEEN_DAYS_S,
+        key_arn=key_arn,
         policy=document(
             [
                 {

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
 from cdktf_cdktf_provider_aws.flow_log import FlowLog
-from cdktf_cdktf_provider_aws.iam_role import IamRole
-from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
 from constructs import Construct
 
-from shared.grants import Grant, policy, trust
+from shared.grants import Grant
+from shared.role import service_role
 from shared.site import Site
 
 
@@ -28,26 +27,20 @@ class FlowLogs(Construct):
             retention_in_days=site.settings.logs.retention_days,
             kms_key_id=key_arn,
         )
-        role = IamRole(
+        role = service_role(
             self,
-            "role",
-            name=site.role_name("flow-logs"),
-            assume_role_policy=trust("vpc-flow-logs.amazonaws.com", site.account_id, site.arn("ec2", "vpc-flow-log/*")),
-        )
-        IamRolePolicy(
-            self,
-            "policy",
-            role=role.id,
-            name="write-logs",
-            policy=policy(
-                [
-                    Grant(
-                        "WriteFlowLogs",
-                        ("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"),
-                        (f"{logs.arn}:*",),
-                    )
-                ]
-            ),
+            site=site,
+            thing="flow-logs",
+            service="vpc-flow-logs.amazonaws.com",
+            source_arn=site.arn("ec2", "vpc-flow-log/*"),
+            does="write-logs",
+            grants=[
+                Grant(
+                    "WriteFlowLogs",
+                    ("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"),
+                    (f"{logs.arn}:*",),
+                )
+            ],
         )
         FlowLog(
             self,
