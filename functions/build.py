@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from functions.catalogue import FUNCTIONS, FunctionSpec
+from functions.catalogue import EVERY_FUNCTION, FunctionSpec
 
 REQUIREMENTS = ("aws-lambda-powertools[tracer]",)
 PROVIDED_BY_RUNTIME = frozenset({"boto3", "botocore"})
@@ -61,7 +61,7 @@ def build_all(out_dir: Path) -> dict[str, BuiltFunction]:
     """
     out_dir.mkdir(parents=True, exist_ok=True)
     packages = _zipped(vendored_files())
-    return {spec.name: _build(spec, packages, out_dir) for spec in FUNCTIONS}
+    return {spec.name: _build(spec, packages, out_dir) for spec in EVERY_FUNCTION}
 
 
 def function_files(spec: FunctionSpec) -> dict[str, Path]:

@@ -129,7 +129,8 @@ class FunctionSpec:
 
     `trigger` is what invokes it: the API, a state of the workflow, the ledger's stream, a rule of
     the region's event bus, or a schedule. Outside of the VPC (`in_vpc` False) runs only what
-    touches no payment and needs other regions' endpoints, which the VPC has no way to.
+    touches no payment and needs other regions' endpoints, which the VPC has no way to. `capability`
+    is the optional capability that it belongs to, None for what every environment has.
     """
 
     name: str
@@ -140,6 +141,7 @@ class FunctionSpec:
     grants: tuple[Grant, ...] = ()
     talks_to_processor: bool = False
     counts: bool = False
+    capability: str | None = None
 
     @property
     def handler(self) -> str:
@@ -174,6 +176,7 @@ _PROCESSOR_GRANTS: MappingProxyType[str, tuple[Grant, ...]] = MappingProxyType(
 _EVERY_ENV = (Env.LOG_LEVEL, Env.POWERTOOLS_SERVICE_NAME)
 _METRICS_ENV = (Env.POWERTOOLS_METRICS_NAMESPACE,)
 
+# The functions that every environment has.
 FUNCTIONS: tuple[FunctionSpec, ...] = (
     FunctionSpec(
         name="payments_api",
@@ -272,6 +275,11 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
     ),
 )
 
+CAPABILITY_FUNCTIONS: tuple[FunctionSpec, ...] = ()
+"""The functions of optional capabilities, deployed where their capability is on."""
+
+EVERY_FUNCTION: tuple[FunctionSpec, ...] = FUNCTIONS + CAPABILITY_FUNCTIONS
+
 WORKFLOW_FUNCTIONS: tuple[str, ...] = (
     "validate",
     "authorize",
@@ -287,4 +295,4 @@ WORKFLOW_FUNCTIONS: tuple[str, ...] = (
 
 def function(name: str) -> FunctionSpec:
     """The entry of a function; KeyError when there is none."""
-    return {spec.name: spec for spec in FUNCTIONS}[name]
+    return {spec.name: spec for spec in EVERY_FUNCTION}[name]

@@ -160,7 +160,7 @@ class Engine:
         return self._project.workspace.synth / "stacks"
 
     def _promised(self, stack: StackId) -> Collection[str]:
-        return self._project.spec(stack).publishes.fields()
+        return self._project.spec(stack).outputs(self._project.environment.capabilities)
 
     # -- phases -----------------------------------------------------------------------------------
 

@@ -15,9 +15,9 @@ from rollout.state import DeployedStack, StateStore
 from rollout.target import Target
 from rollout.workspace import Workspace, project_root
 from shared.config import Environment, load
-from shared.contracts import Graph, StackId, StackSpec, build_graph
+from shared.contracts import Graph, StackId, StackSpec
 from shared.errors import TripointError
-from stacks.catalogue import STACKS
+from stacks.catalogue import graph_of, specs_of
 
 DEFAULT_CONFIG = "config/sandbox.toml"
 
@@ -54,8 +54,8 @@ class Project:
         return cls(
             config=path.resolve(),
             environment=environment,
-            specs=STACKS,
-            graph=build_graph(STACKS, list(environment.regions), environment.primary),
+            specs=specs_of(environment),
+            graph=graph_of(environment),
             workspace=Workspace.of(environment.suffix, root),
             target=target,
             store=StateStore(environment, target),

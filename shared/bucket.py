@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cdktf_cdktf_provider_aws.s3_bucket import S3Bucket
+from cdktf_cdktf_provider_aws.s3_bucket_logging import S3BucketLoggingA
 from cdktf_cdktf_provider_aws.s3_bucket_ownership_controls import (
     S3BucketOwnershipControls,
     S3BucketOwnershipControlsRule,
@@ -29,6 +30,7 @@ class PrivateBucket(Construct):
 
     ``key_arn`` encrypts with the region's key. Only the access-log bucket goes without: S3 cannot deliver access logs
     to a bucket whose default encryption is SSE-KMS (S3 user guide, "Enabling Amazon S3 server access logging").
+    ``access_logs`` is the region's bucket for such logs; it gets them where the audit capability is on (OPT-04).
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class PrivateBucket(Construct):
         site: Site,
         thing: str,
         key_arn: str | None,
+        access_logs: str | None = None,
         statements: tuple[dict[str, object], ...] = (),
     ) -> None:
         super().__init__(scope, id)
@@ -76,6 +79,9 @@ class PrivateBucket(Construct):
             depends_on=[block],
         )
 
+        if access_logs is not None and site.settings.audit.enabled:
+            log_access(self, thing=thing, bucket=self.name, logs=access_logs)
+
     def _encrypt(self, key_arn: str | None) -> S3BucketServerSideEncryptionConfigurationA:
         by_default = (
             S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA(sse_algorithm="AES256")
@@ -94,6 +100,11 @@ class PrivateBucket(Construct):
                 )
             ],
         )
+
+
+def log_access(scope: Construct, *, thing: str, bucket: str, logs: str) -> None:
+    """Have S3 log every request to a bucket of this environment; the policy of the bucket for logs admits it."""
+    S3BucketLoggingA(scope, "access-logs", bucket=bucket, target_bucket=logs, target_prefix=f"{thing}/")
 
 
 def _tls_only(bucket_arn: str) -> dict[str, object]:

@@ -1,9 +1,9 @@
 """The configuration of one environment: everything that differs between environments, and nowhere else.
 
 A configuration is a TOML file (``config/*.toml``). The sections ``[network]``, ``[functions]``, ``[workflow]``,
-``[api]``, ``[edge]``, ``[alarms]`` and ``[logs]`` hold for every region; the same section under a region
-(``[regions.eu-west-1.functions]``) overrides single keys for that region. After loading, every region carries its
-complete settings, so nobody has to merge anything again.
+``[api]``, ``[edge]``, ``[alarms]``, ``[logs]``, ``[residency]``, ``[lifecycle]`` and those of the capabilities hold for
+every region; the same section under a region (``[regions.eu-west-1.functions]``) overrides single keys for that region.
+After loading, every region carries its complete settings, so nobody has to merge anything again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
-    ConfigDict,
     Field,
     ValidationError,
     ValidationInfo,
@@ -25,10 +24,23 @@ from pydantic import (
     model_validator,
 )
 
-from functions.catalogue import FUNCTIONS
+from functions.catalogue import EVERY_FUNCTION
+from shared.capabilities import CAPABILITIES, Capabilities
 from shared.errors import UsageError
+from shared.section import Section
 
-REGIONAL_SECTIONS = ("network", "functions", "workflow", "api", "edge", "alarms", "logs", "residency")
+REGIONAL_SECTIONS = (
+    "network",
+    "functions",
+    "workflow",
+    "api",
+    "edge",
+    "alarms",
+    "logs",
+    "residency",
+    "lifecycle",
+    *CAPABILITIES,
+)
 
 # Longest names: IAM roles (64) and buckets (63): "<project>-<thing>-<account>-<region>-<suffix>".
 PROJECT_NAME = r"[a-z][a-z0-9]{1,11}"
@@ -38,10 +50,6 @@ MAX_SUFFIX = 12
 
 class ConfigError(UsageError):
     """The configuration is refused; the message names the field, its value and what is allowed."""
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 @cache
@@ -158,13 +166,13 @@ class FunctionSettings(Section):
     reserved_concurrency: Concurrency = 2
     # What single functions reserve instead, by their names in functions/catalogue.py. Production takes the numbers
     # from the capacity model (PAY-21).
-    reserved_concurrency_by_function: dict[str, Concurrency] = {}
+    reserved_concurrency_by_function: dict[str, Concurrency] = Field(default_factory=dict)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @field_validator("reserved_concurrency_by_function")
     @classmethod
     def _functions_exist(cls, reserved: dict[str, int]) -> dict[str, int]:
-        names = [spec.name for spec in FUNCTIONS]
+        names = [spec.name for spec in EVERY_FUNCTION]
         for name, concurrency in reserved.items():
             if name not in names:
                 raise ValueError(f"{name} = {concurrency} is of no function; allowed: {', '.join(sorted(names))}")
@@ -187,7 +195,7 @@ class FailoverSettings(Section):
     A region hands over to the one after it, the last to the first. The configuration's order of regions when empty.
     """
 
-    order: list[str] = []
+    order: list[str] = Field(default_factory=list)
 
 
 class WorkflowSettings(Section):
@@ -262,8 +270,17 @@ class LogSettings(Section):
     retention_days: LogRetention = 30
 
 
-class RegionSettings(Section):
-    """One region: its address block and its complete settings."""
+class LifecycleSettings(Section):
+    """When S3 deletes by itself, in days (OPT-09): versions that have been replaced, uploads that were abandoned, and
+    access logs. Receipts themselves never."""
+
+    noncurrent_days: Annotated[int, Field(ge=1, le=3_650)] = 90
+    incomplete_upload_days: Annotated[int, Field(ge=1, le=365)] = 7
+    access_log_days: Annotated[int, Field(ge=1, le=3_650)] = 90
+
+
+class RegionSettings(Capabilities):
+    """One region: its address block and its complete settings, those of the capabilities among them."""
 
     primary: bool = False
     cidr: Cidr
@@ -275,6 +292,7 @@ class RegionSettings(Section):
     alarms: AlarmSettings = AlarmSettings()
     logs: LogSettings = LogSettings()
     residency: ResidencySettings = ResidencySettings()
+    lifecycle: LifecycleSettings = LifecycleSettings()
 
 
 class Environment(Section):
@@ -326,6 +344,14 @@ class Environment(Section):
         return regions
 
     @model_validator(mode="after")
+    def _capabilities_are_on_everywhere_or_nowhere(self) -> Environment:
+        for name in CAPABILITIES:
+            off = [region for region, settings in self.regions.items() if name not in settings.on]
+            if off and len(off) < len(self.regions):
+                raise ValueError(f"{name}.enabled must be the same in every region; it is false in {', '.join(off)}")
+        return self
+
+    @model_validator(mode="after")
     def _failover_order_has_every_region(self) -> Environment:
         order = self.failover.order
         if order and sorted(order) != sorted(self.regions):
@@ -336,6 +362,11 @@ class Environment(Section):
     def failover_order(self) -> tuple[str, ...]:
         """The regions in the order in which they take over from each other."""
         return tuple(self.failover.order or self.regions)
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """The optional capabilities that are switched on (`shared/capabilities`)."""
+        return self.regions[self.primary].on
 
     @property
     def primary(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar, get_type_hints
@@ -23,9 +23,14 @@ class ContractError(UsageError):
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """Base of a layer's contract. Fields are ``str`` or ``list[str]``; nothing secret may be one of them."""
+    """Base of a layer's contract. Fields are ``str`` or ``list[str]``; nothing secret may be one of them.
+
+    ``capabilities`` names the optional capabilities that the outputs belong to: they are published, and may be read,
+    where any of them is on. Empty: always.
+    """
 
     stack: ClassVar[str]
+    capabilities: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def fields(cls) -> dict[str, type]:
@@ -54,11 +59,21 @@ class Where(StrEnum):
 class Need:
     """A stack reads these outputs from the remote state of the stacks in these regions.
 
-    A stack never needs itself: a need of :attr:`Where.PRIMARY` on its own kind is void in the primary region.
+    A stack never needs itself: a need of :attr:`Where.PRIMARY` on its own kind is void in the primary region. With
+    ``capabilities`` it has the need only where any of them is on.
     """
 
     outputs: type[Outputs]
     where: Where = Where.HERE
+    capabilities: tuple[str, ...] = ()
+
+    def holds(self, on: Collection[str]) -> bool:
+        """Whether the need is there with these capabilities on."""
+        return _any_on(self.capabilities, on) and _any_on(self.outputs.capabilities, on)
+
+
+def _any_on(capabilities: Sequence[str], on: Collection[str]) -> bool:
+    return not capabilities or any(name in on for name in capabilities)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +88,12 @@ class StackSpec:
         The layer it belongs to (a folder of ``stacks/``) and the team that answers for it.
     publishes
         Its contract.
+    also
+        What it publishes besides, of capabilities that are on.
     needs
         What it reads of other stacks. This is the graph.
+    capabilities
+        The stack is there only where any of these is on; always when empty.
     factory
         ``module:Class`` of the construct; imported only to synthesize.
     """
@@ -83,8 +102,22 @@ class StackSpec:
     layer: str
     owner: str
     publishes: type[Outputs]
+    also: tuple[type[Outputs], ...] = ()
     needs: tuple[Need, ...] = ()
+    capabilities: tuple[str, ...] = ()
     factory: str
+
+    def exists(self, on: Collection[str]) -> bool:
+        """Whether the stack is there with these capabilities on."""
+        return _any_on(self.capabilities, on)
+
+    def contracts(self, on: Collection[str]) -> tuple[type[Outputs], ...]:
+        """What the stack publishes with these capabilities on."""
+        return (self.publishes, *(outputs for outputs in self.also if _any_on(outputs.capabilities, on)))
+
+    def outputs(self, on: Collection[str]) -> dict[str, type]:
+        """Output name -> type, of everything that it publishes with these capabilities on."""
+        return {name: kind for outputs in self.contracts(on) for name, kind in outputs.fields().items()}
 
     def load(self) -> Any:
         """Import the stack class. Imports cdktf, so only synthesis calls it."""
@@ -166,29 +199,34 @@ def needed_stacks(spec: StackSpec, need: Need, region: str, regions: Sequence[st
     return [stack for stack in stacks if stack != StackId(spec.name, region)]
 
 
-def build_graph(specs: Sequence[StackSpec], regions: Sequence[str], primary: str) -> Graph:
-    """Derive the graph of an environment from the declared contracts.
+def build_graph(
+    specs: Sequence[StackSpec], regions: Sequence[str], primary: str, capabilities: Collection[str] = ()
+) -> Graph:
+    """Derive the graph of an environment from the declared contracts and the capabilities that are on.
 
     Raises
     ------
     ContractError
         When a need has no producer or stacks need each other in a circle; the message names them.
     """
+    specs = [spec for spec in specs if spec.exists(capabilities)]
     producers = {spec.name: spec for spec in specs}
     needs: dict[StackId, tuple[StackId, ...]] = {}
     for spec in specs:
-        if spec.publishes.stack != spec.name:
-            raise ContractError(f"stack {spec.name!r} publishes {spec.publishes.__name__}, the contract of another")
-        for need in spec.needs:
+        for outputs in spec.contracts(capabilities):
+            if outputs.stack != spec.name:
+                raise ContractError(f"stack {spec.name!r} publishes {outputs.__name__}, the contract of another")
+        held = [need for need in spec.needs if need.holds(capabilities)]
+        for need in held:
             producer = producers.get(need.outputs.stack)
-            if producer is None or producer.publishes is not need.outputs:
+            if producer is None or need.outputs not in producer.contracts(capabilities):
                 raise ContractError(
                     f"stack {spec.name!r} (owner {spec.owner}) needs {need.outputs.__name__} of stack "
                     f"{need.outputs.stack!r}, which nothing publishes"
                 )
         for region in regions:
             found: dict[StackId, None] = {}
-            for need in spec.needs:
+            for need in held:
                 found.update(dict.fromkeys(needed_stacks(spec, need, region, regions, primary)))
             needs[StackId(spec.name, region)] = tuple(found)
     return Graph(_topological(needs))

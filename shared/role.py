@@ -12,6 +12,9 @@ from constructs import Construct
 from shared.grants import Grant, policy, trust
 from shared.site import Site
 
+# OPT-07: at most an hour; also IAM's default and the least that it allows.
+MAX_SESSION_S = 3600
+
 
 @dataclass(frozen=True)
 class ServiceRole:
@@ -47,6 +50,7 @@ def service_role(
         "role",
         name=site.role_name(thing),
         assume_role_policy=trust(service, site.account_id, source_arn),
+        max_session_duration=MAX_SESSION_S,
     )
     granted = IamRolePolicy(scope, "policy", role=role.id, name=does, policy=policy(grants))
     return ServiceRole(role.arn, granted)

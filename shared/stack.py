@@ -36,8 +36,9 @@ class BuildInputs:
 class LayerStack(TerraformStack):
     """One layer in one region.
 
-    A subclass names its :class:`StackSpec`, builds its constructs, reads other layers with :meth:`consume` and ends
-    with :meth:`publish`. Reading what the spec does not declare is refused, so the graph cannot lie.
+    A subclass names its :class:`StackSpec`, builds its constructs, reads other layers with :meth:`consume` and writes
+    each of its contracts with :meth:`publish`. Reading what the spec does not declare is refused, so the graph cannot
+    lie.
     """
 
     spec: ClassVar[StackSpec]
@@ -47,7 +48,7 @@ class LayerStack(TerraformStack):
         super().__init__(scope, str(self.stack_id))
         self.site = site
         self.inputs = inputs
-        self._published = False
+        self._published: set[type[Outputs]] = set()
         AwsProvider(
             self,
             "aws",
@@ -103,24 +104,37 @@ class LayerStack(TerraformStack):
         )
 
     def publish(self, outputs: Outputs) -> None:
-        """Write the stack's contract into its state, one Terraform output per field."""
-        if type(outputs) is not self.spec.publishes:
-            raise ContractError(f"{self.stack_id} must publish {self.spec.publishes.__name__}")
+        """Write one of the stack's contracts into its state, one Terraform output per field."""
+        if type(outputs) not in self._contracts:
+            allowed = ", ".join(contract.__name__ for contract in self._contracts)
+            raise ContractError(f"{self.stack_id} publishes {type(outputs).__name__}; allowed: {allowed}")
         for name in outputs.fields():
             output = TerraformOutput(self, f"output-{name}", value=getattr(outputs, name))
             output.override_logical_id(name)
-        self._published = True
+        self._published.add(type(outputs))
+
+    def check_published(self) -> None:
+        """Refuse a stack that has not published all of its contracts.
+
+        Raises
+        ------
+        ContractError
+            Naming what is missing.
+        """
+        for contract in self._contracts:
+            if contract not in self._published:
+                raise ContractError(f"{self.stack_id} does not publish its contract {contract.__name__}")
 
     @property
-    def published(self) -> bool:
-        """Whether the contract has been published; the app refuses a stack that has not."""
-        return self._published
+    def _contracts(self) -> tuple[type[Outputs], ...]:
+        return self.spec.contracts(self.site.environment.capabilities)
 
     def _check_declared(self, outputs: type[Outputs], region: str) -> None:
         environment = self.site.environment
         wanted = StackId(outputs.stack, region)
         for need in self.spec.needs:
-            if need.outputs is outputs and wanted in needed_stacks(
+            held = need.outputs is outputs and need.holds(environment.capabilities)
+            if held and wanted in needed_stacks(
                 self.spec, need, self.site.region, list(environment.regions), environment.primary
             ):
                 return

@@ -27,6 +27,11 @@ def spec_of(name: str) -> StackSpec:
     return next(spec for spec in STACKS if spec.name == name)
 
 
+def specs_of(environment: Environment) -> tuple[StackSpec, ...]:
+    """The kinds of stacks that an environment has, with the capabilities that are on."""
+    return tuple(spec for spec in STACKS if spec.exists(environment.capabilities))
+
+
 def graph_of(environment: Environment) -> Graph:
     """The stacks of an environment and what each needs."""
-    return build_graph(STACKS, list(environment.regions), environment.primary)
+    return build_graph(STACKS, list(environment.regions), environment.primary, environment.capabilities)

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from functions.build import build_all
 from shared.config import Environment
-from shared.contracts import ContractError
 from shared.errors import UsageError
 from shared.node import use_supported_node
 from shared.provider import import_provider_lazily
 from shared.site import Site
+from shared.tags import pipeline_tags
 from stacks.catalogue import graph_of, spec_of
-
-# OPT-10: tags that a pipeline provides.
-PIPELINE_TAGS = {"TRIPOINT_REPOSITORY": "Repository", "TRIPOINT_COMMIT_AUTHOR": "CommitAuthor"}
 
 
 def synthesize(environment: Environment, *, out: Path, functions: Path, only: Sequence[str] | None = None) -> list[str]:
@@ -41,7 +38,7 @@ def synthesize(environment: Environment, *, out: Path, functions: Path, only: Se
     Raises
     ------
     UsageError
-        When ``only`` names a stack that the environment does not have.
+        When ``only`` names a stack that the environment does not have, or the pipeline a tag that AWS does not take.
     ContractError
         When the layers' contracts do not fit together.
     """
@@ -51,6 +48,7 @@ def synthesize(environment: Environment, *, out: Path, functions: Path, only: Se
     if unknown:
         raise UsageError(f"stack {unknown[0]!r} does not exist; allowed: {', '.join(known)}")
     chosen = [stack for stack in order if only is None or str(stack) in only]
+    tags = pipeline_tags(os.environ)
 
     zips = {name: built.path for name, built in build_all(functions).items()}
     use_supported_node()
@@ -60,15 +58,9 @@ def synthesize(environment: Environment, *, out: Path, functions: Path, only: Se
     from shared.stack import BuildInputs
 
     app = App(outdir=str(out))
-    inputs = BuildInputs(zips=zips, tags=_pipeline_tags(os.environ))
+    inputs = BuildInputs(zips=zips, tags=tags)
     for stack_id in chosen:
         spec = spec_of(stack_id.name)
-        stack = spec.load()(app, Site(environment, stack_id.region), inputs)
-        if not stack.published:
-            raise ContractError(f"{stack_id} does not publish its contract {spec.publishes.__name__}")
+        spec.load()(app, Site(environment, stack_id.region), inputs).check_published()
     app.synth()
     return [str(stack) for stack in chosen]
-
-
-def _pipeline_tags(variables: Mapping[str, str]) -> dict[str, str]:
-    return {tag: variables[name] for name, tag in PIPELINE_TAGS.items() if variables.get(name)}

@@ -33,9 +33,11 @@ class FunctionCode:
 class FunctionCodes(Construct):
     """The region's zips, each under its own digest: another content is another object."""
 
-    def __init__(self, scope: Construct, id: str, *, site: Site, zips: Mapping[str, Path], key_arn: str) -> None:
+    def __init__(
+        self, scope: Construct, id: str, *, site: Site, zips: Mapping[str, Path], key_arn: str, access_logs: str
+    ) -> None:
         super().__init__(scope, id)
-        self._bucket = PrivateBucket(self, "bucket", site=site, thing="code", key_arn=key_arn)
+        self._bucket = PrivateBucket(self, "bucket", site=site, thing="code", key_arn=key_arn, access_logs=access_logs)
         self._zips = zips
 
     def of(self, function: str) -> FunctionCode:

@@ -30,7 +30,14 @@ class ComputeStack(LayerStack):
         network = self.consume(NetworkOutputs)
         data = self.consume(DataOutputs)
         bus = PaymentBus(self, "bus", site=site, key_arn=data.key_arn)
-        codes = FunctionCodes(self, "codes", site=site, zips=inputs.zips, key_arn=data.key_arn)
+        codes = FunctionCodes(
+            self,
+            "codes",
+            site=site,
+            zips=inputs.zips,
+            key_arn=data.key_arn,
+            access_logs=data.access_logs_bucket_name,
+        )
         functions = PaymentFunctions(
             self,
             "functions",

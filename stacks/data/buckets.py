@@ -10,8 +10,8 @@ from cdktf_cdktf_provider_aws.s3_bucket_logging import S3BucketLoggingA
 from constructs import Construct
 
 from shared.bucket import PrivateBucket
-from shared.site import Site
-from stacks.data.key import RegionalKey
+from shared.key import RegionalKey
+from shared.site import PARTITION, Site
 
 
 class ReceiptsBucket(Construct):
@@ -42,7 +42,15 @@ def _log_delivery(site: Site) -> dict[str, object]:
         "Action": "s3:PutObject",
         "Resource": f"{site.bucket_arn('logs')}/*",
         "Condition": {
-            "ArnLike": {"aws:SourceArn": site.bucket_arn("receipts")},
+            "ArnLike": {"aws:SourceArn": _logged(site)},
             "StringEquals": {"aws:SourceAccount": site.account_id},
         },
     }
+
+
+def _logged(site: Site) -> str | list[str]:
+    """The buckets whose access is logged: the receipts; with the audit capability every bucket of the region, the
+    state's too."""
+    if not site.settings.audit.enabled:
+        return site.bucket_arn("receipts")
+    return [site.bucket_arn("*"), f"arn:{PARTITION}:s3:::{site.state_bucket}"]

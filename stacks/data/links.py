@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from constructs import Construct
 
+from shared.lifecycle import BucketLifecycle
+from shared.replication import BucketReplication, ReplicatedBucket
 from shared.site import Site
 from shared.stack import BuildInputs, LayerStack
 from stacks.data.contract import DATA_LINKS, DataLinksOutputs, DataOutputs
-from stacks.data.lifecycle import BucketLifecycle
-from stacks.data.replication import ReceiptsReplication
-
-ACCESS_LOG_DAYS = 90
 
 
 class DataLinksStack(LayerStack):
@@ -22,7 +20,25 @@ class DataLinksStack(LayerStack):
         super().__init__(scope, site, inputs)
         here = self.consume(DataOutputs)
         others = {region: self.consume(DataOutputs, region) for region in site.other_regions}
-        ReceiptsReplication(self, "receipts", site=site, source=here, destinations=others)
-        BucketLifecycle(self, "receipts-lifecycle", bucket=here.receipts_bucket_name)
-        BucketLifecycle(self, "access-logs-lifecycle", bucket=here.access_logs_bucket_name, expire_days=ACCESS_LOG_DAYS)
+        lifecycle = site.settings.lifecycle
+        BucketReplication(
+            self,
+            "receipts",
+            site=site,
+            thing="receipts",
+            source=_receipts(here),
+            destinations={region: _receipts(other) for region, other in others.items()},
+        )
+        BucketLifecycle(self, "receipts-lifecycle", bucket=here.receipts_bucket_name, settings=lifecycle)
+        BucketLifecycle(
+            self,
+            "access-logs-lifecycle",
+            bucket=here.access_logs_bucket_name,
+            settings=lifecycle,
+            expire_days=lifecycle.access_log_days,
+        )
         self.publish(DataLinksOutputs(receipts_replicated_to=list(others)))
+
+
+def _receipts(data: DataOutputs) -> ReplicatedBucket:
+    return ReplicatedBucket(data.receipts_bucket_name, data.receipts_bucket_arn, data.key_arn)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from constructs import Construct
 
+from shared.key import RegionalKey
 from shared.site import Site
 from shared.stack import BuildInputs, LayerStack
 from stacks.data.buckets import ReceiptsBucket
 from stacks.data.contract import DATA, DataOutputs
-from stacks.data.key import RegionalKey
 from stacks.data.tables import GlobalTable, VaultTable
 
 

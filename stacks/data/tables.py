@@ -14,8 +14,8 @@ from cdktf_cdktf_provider_aws.dynamodb_table import (
 from cdktf_cdktf_provider_aws.dynamodb_table_replica import DynamodbTableReplicaA
 from constructs import Construct
 
+from shared.key import RegionalKey
 from shared.site import Site
-from stacks.data.key import RegionalKey
 
 
 class GlobalTable(Construct):

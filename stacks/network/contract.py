@@ -19,10 +19,32 @@ class NetworkOutputs(Outputs):
     functions_security_group_id: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class ApplicationTierOutputs(Outputs):
+    """The group of what serves the web tier and may reach the relational store."""
+
+    stack: ClassVar[str] = "network"
+    capabilities: ClassVar[tuple[str, ...]] = ("web", "relational")
+
+    application_security_group_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebNetworkOutputs(Outputs):
+    """Where the web tier's load balancer stands."""
+
+    stack: ClassVar[str] = "network"
+    capabilities: ClassVar[tuple[str, ...]] = ("web",)
+
+    public_subnet_ids: list[str]
+    load_balancer_security_group_id: str
+
+
 NETWORK = StackSpec(
     name="network",
     layer="network",
     owner="team-network",
     publishes=NetworkOutputs,
+    also=(ApplicationTierOutputs, WebNetworkOutputs),
     factory="stacks.network.stack:NetworkStack",
 )

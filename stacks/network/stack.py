@@ -6,8 +6,9 @@ from constructs import Construct
 
 from shared.site import Site
 from shared.stack import BuildInputs, LayerStack
-from stacks.network.contract import NETWORK, NetworkOutputs
+from stacks.network.contract import NETWORK, ApplicationTierOutputs, NetworkOutputs
 from stacks.network.endpoints import FunctionsSecurityGroup, ServiceEndpoints
+from stacks.network.tiers import ApplicationTier, LoadBalancerTier
 from stacks.network.vpc import IsolatedVpc
 
 
@@ -31,3 +32,9 @@ class NetworkStack(LayerStack):
                 functions_security_group_id=functions.group.id,
             )
         )
+        if site.environment.capabilities & {"web", "relational"}:
+            application = ApplicationTier(self, "application", site=site, network=network, endpoints=endpoints)
+            self.publish(ApplicationTierOutputs(application_security_group_id=application.group.id))
+            if site.settings.web.enabled:
+                balancer = LoadBalancerTier(self, "load-balancer", site=site, network=network, application=application)
+                self.publish(balancer.outputs)

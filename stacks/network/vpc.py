@@ -26,7 +26,7 @@ class IsolatedVpc(Construct):
     """A VPC whose private subnets reach AWS services through endpoints only.
 
     With ``network.nat_gateway`` it also gets public subnets and one NAT gateway, for a card processor that is on the
-    internet.
+    internet; with the web capability public subnets for its load balancer.
     """
 
     def __init__(self, scope: Construct, id: str, *, site: Site) -> None:
@@ -57,12 +57,19 @@ class IsolatedVpc(Construct):
             self._subnet(f"private-{index}", cidr, Fn.element(zones.names, index), site, self.private_route_table)
             for index, cidr in enumerate(plan.private)
         ]
-        if settings.network.nat_gateway:
-            self._open_to_internet(plan, zones, site)
+        self.public_subnets: list[Subnet] = []
+        if settings.network.nat_gateway or settings.web.enabled:
+            gateway = self._add_public_subnets(plan, zones, site)
+            if settings.network.nat_gateway:
+                self._add_nat(gateway, site)
 
     @property
     def private_subnet_ids(self) -> list[str]:
         return [subnet.id for subnet in self.private_subnets]
+
+    @property
+    def public_subnet_ids(self) -> list[str]:
+        return [subnet.id for subnet in self.public_subnets]
 
     def _subnet(self, id: str, cidr: str, zone: str, site: Site, routes: RouteTable) -> Subnet:
         subnet = Subnet(
@@ -79,7 +86,7 @@ class IsolatedVpc(Construct):
         RouteTableAssociation(self, f"{id}-routes", subnet_id=subnet.id, route_table_id=routes.id)
         return subnet
 
-    def _open_to_internet(self, plan: AddressPlan, zones: DataAwsAvailabilityZones, site: Site) -> None:
+    def _add_public_subnets(self, plan: AddressPlan, zones: DataAwsAvailabilityZones, site: Site) -> InternetGateway:
         gateway = InternetGateway(self, "internet", vpc_id=self.vpc.id, tags={"Name": site.name("internet")})
         public_routes = RouteTable(self, "public-routes", vpc_id=self.vpc.id, tags={"Name": site.name("public")})
         Route(
@@ -89,16 +96,19 @@ class IsolatedVpc(Construct):
             destination_cidr_block="0.0.0.0/0",
             gateway_id=gateway.id,
         )
-        public = [
+        self.public_subnets = [
             self._subnet(f"public-{index}", cidr, Fn.element(zones.names, index), site, public_routes)
             for index, cidr in enumerate(plan.public)
         ]
+        return gateway
+
+    def _add_nat(self, gateway: InternetGateway, site: Site) -> None:
         address = Eip(self, "nat-address", domain="vpc", tags={"Name": site.name("nat")})
         nat = NatGateway(
             self,
             "nat",
             allocation_id=address.allocation_id,
-            subnet_id=public[0].id,
+            subnet_id=self.public_subnets[0].id,
             tags={"Name": site.name("nat")},
             depends_on=[gateway],
         )

@@ -21,7 +21,7 @@ from functions.catalogue import (
 )
 from functions.catalogue import Grant as Verb
 from shared.site import Site
-from stacks.compute.contract import ComputeOutputs
+from stacks.compute.contract import COMPUTE
 from stacks.data.contract import DataOutputs
 
 SERVICE = SERVICE_NAME
@@ -338,10 +338,10 @@ QUEUE_OUTPUT = "_dlq_name"
 ALERTS_QUEUE, ALERTS_DLQ = "oncall", "oncall-dlq"
 
 
-def dead_letter_queues() -> tuple[str, ...]:
+def dead_letter_queues(site: Site) -> tuple[str, ...]:
     """The dead-letter queues of a region, as things to name: what the compute layer publishes as ``<thing>_dlq_name``,
     and the alert topic's own."""
-    published = [name for name in ComputeOutputs.fields() if name.endswith(QUEUE_OUTPUT)]
+    published = [name for name in COMPUTE.outputs(site.environment.capabilities) if name.endswith(QUEUE_OUTPUT)]
     return (*(name.removesuffix("_name").replace("_", "-") for name in published), ALERTS_DLQ)
 
 

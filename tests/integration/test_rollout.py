@@ -19,7 +19,7 @@ def test_every_output_of_every_contract_is_published_with_a_real_value(deploymen
     wanted = {
         f"{stack}.{output}"
         for stack in graph_of(deployment.environment).order
-        for output in spec_of(stack.name).publishes.fields()
+        for output in spec_of(stack.name).outputs(deployment.environment.capabilities)
     }
     assert set(outputs) == wanted
     assert not [name for name, value in outputs.items() if value is None or "${" in str(value)]

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from rollout import cli
-from rollout import project as project_module
 from shared.errors import TripointError
+from stacks import catalogue
 from tests.rollout.support import AWS_CONFIG, CONFIG, GRAPH, SPECS, files_below, write_config
 
 
@@ -46,7 +46,7 @@ def tripoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     monkeypatch.setenv("TRIPOINT_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("TRIPOINT_OUTPUTS", str(tmp_path / "flat.json"))
     monkeypatch.delenv("TRIPOINT_CONFIG", raising=False)
-    monkeypatch.setattr(project_module, "STACKS", SPECS)
+    monkeypatch.setattr(catalogue, "STACKS", SPECS)
     return Shell(tmp_path, monkeypatch, capsys)
 
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import pytest
 
+from shared.capabilities import CAPABILITIES
 from shared.config import load
 from shared.contracts import ContractError, Need, Outputs, StackId, StackSpec, Where, build_graph
 from stacks.catalogue import STACKS, graph_of
@@ -97,5 +98,5 @@ def test_every_layer_has_an_owner_and_a_readme() -> None:
     for stack in STACKS:
         text = (Path("stacks") / stack.layer / "README.md").read_text()
         assert stack.owner in text
-        for output in stack.publishes.fields():
+        for output in stack.outputs(CAPABILITIES):
             assert f"`{output}`" in text, f"stacks/{stack.layer}/README.md does not tell of {output}"

@@ -218,7 +218,7 @@ def test_every_dead_letter_queue_is_watched(sandbox: Synthesized) -> None:
             if stack.endswith(region)
             for queue in sandbox.resources(stack, "aws_sqs_queue").values()
         }
-        watched = {site.name(thing) for thing in metrics.dead_letter_queues()}
+        watched = {site.name(thing) for thing in metrics.dead_letter_queues(site)}
         assert made - {site.name(metrics.ALERTS_QUEUE)} == watched
 
 

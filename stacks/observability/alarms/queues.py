@@ -22,5 +22,5 @@ def queue_alarms(site: Site) -> list[AlarmSpec]:
             missing=Missing.IS_GOOD,
             patience=at_once(settings),
         )
-        for thing in dead_letter_queues()
+        for thing in dead_letter_queues(site)
     ]

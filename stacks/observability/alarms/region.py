@@ -17,6 +17,7 @@ from stacks.observability.alarms.queues import queue_alarms
 from stacks.observability.alarms.receipts import receipt_alarms
 from stacks.observability.alarms.table import table_alarms
 from stacks.observability.alarms.workflow import workflow_alarms
+from stacks.observability.capabilities import capability_alarms
 
 UNWELL = "region-unwell"
 
@@ -33,6 +34,7 @@ def region_alarms(site: Site) -> list[AlarmSpec]:
         *receipt_alarms(site),
         *queue_alarms(site),
         *event_alarms(site),
+        *capability_alarms(site),
     ]
 
 

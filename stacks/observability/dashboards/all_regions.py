@@ -121,7 +121,9 @@ def all_regions(site: Site) -> dict[str, Any]:
                 "Messages in dead-letter queues",
                 "messages",
                 each(
-                    lambda at: metrics.total([metrics.queue_depth(at, thing) for thing in metrics.dead_letter_queues()])
+                    lambda at: metrics.total(
+                        [metrics.queue_depth(at, thing) for thing in metrics.dead_letter_queues(at)]
+                    )
                 ),
             ),
             graph("Throttled: functions", "per minute", each(lambda at: metrics.every_function(at, "Throttles"))),

@@ -8,6 +8,7 @@ from typing import Any
 from functions.catalogue import FUNCTIONS
 from shared.site import Site
 from stacks.observability import metrics
+from stacks.observability.capabilities import capability_widgets
 from stacks.observability.dashboards.widgets import COLOURS, Line, alarm_states, body, graph, heading
 from stacks.observability.metrics import Formula, Metric
 
@@ -151,10 +152,11 @@ def one_region(site: Site, alarm_arns: Sequence[str], health_check_id: str) -> d
                 lines(
                     *(
                         (thing, metrics.queue_depth(site, thing))
-                        for thing in (*metrics.dead_letter_queues(), metrics.ALERTS_QUEUE)
+                        for thing in (*metrics.dead_letter_queues(site), metrics.ALERTS_QUEUE)
                     )
                 ),
             ),
+            *capability_widgets(site),
         ],
         site.region,
     )

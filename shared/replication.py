@@ -1,4 +1,4 @@
-"""Replication of receipts between regions.
+"""Replication of a bucket between regions.
 
 Each region replicates what was written in it to every other region; S3 never replicates a replica again, so two
 directions make no loop. S3 treats multi-Region KMS keys as single-Region ones: each end has its own key, and every
@@ -8,6 +8,7 @@ destination its own replica key (S3 user guide, "Replicating encrypted objects")
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from cdktf_cdktf_provider_aws.s3_bucket_replication_configuration import (
     S3BucketReplicationConfigurationA,
@@ -28,38 +29,54 @@ from constructs import Construct
 from shared.grants import Grant
 from shared.role import service_role
 from shared.site import Site
-from stacks.data.contract import DataOutputs
 
 # S3 Replication Time Control: 99.9 % of objects within 15 minutes, the only value S3 takes.
 REPLICATION_MINUTES = 15
 
 
-class ReceiptsReplication(Construct):
-    """One region's receipts to all others: KMS on both ends, delete markers, metrics, a 15-minute time limit (PAY-11).
+@dataclass(frozen=True)
+class ReplicatedBucket:
+    """One region's end of it: the bucket and the key that encrypts it."""
 
-    The rule to a region is called ``to-<region>``; its metrics carry that name as ``RuleId``.
+    name: str
+    arn: str
+    key_arn: str
+
+
+class BucketReplication(Construct):
+    """One region's bucket to all others: KMS on both ends, delete markers, metrics, a 15-minute time limit (PAY-11).
+
+    The rule to a region is called ``to-<region>``; its metrics carry that name as ``RuleId``. ``thing`` is what the
+    bucket is named after.
     """
 
     def __init__(
-        self, scope: Construct, id: str, *, site: Site, source: DataOutputs, destinations: Mapping[str, DataOutputs]
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        site: Site,
+        thing: str,
+        source: ReplicatedBucket,
+        destinations: Mapping[str, ReplicatedBucket],
     ) -> None:
         super().__init__(scope, id)
         role = service_role(
             self,
             site=site,
-            thing="receipts-replication",
+            thing=f"{thing}-replication",
             service="s3.amazonaws.com",
-            source_arn=site.bucket_arn("receipts"),
+            source_arn=site.bucket_arn(thing),
             does="replicate",
             grants=[
-                *_read(site, source),
-                *(grant for region in destinations for grant in _write(region, destinations)),
+                *_read(site, thing, source),
+                *(grant for region in destinations for grant in _write(region, destinations[region])),
             ],
         )
         S3BucketReplicationConfigurationA(
             self,
             "rules",
-            bucket=source.receipts_bucket_name,
+            bucket=source.name,
             role=role.arn,
             rule=[
                 _rule(priority, region, destination)
@@ -69,7 +86,7 @@ class ReceiptsReplication(Construct):
         )
 
 
-def _rule(priority: int, region: str, destination: DataOutputs) -> S3BucketReplicationConfigurationRule:
+def _rule(priority: int, region: str, destination: ReplicatedBucket) -> S3BucketReplicationConfigurationRule:
     return S3BucketReplicationConfigurationRule(
         id=f"to-{region}",
         priority=priority,
@@ -83,7 +100,7 @@ def _rule(priority: int, region: str, destination: DataOutputs) -> S3BucketRepli
             )
         ),
         destination=S3BucketReplicationConfigurationRuleDestination(
-            bucket=destination.receipts_bucket_arn,
+            bucket=destination.arn,
             encryption_configuration=S3BucketReplicationConfigurationRuleDestinationEncryptionConfiguration(
                 replica_kms_key_id=destination.key_arn
             ),
@@ -101,30 +118,29 @@ def _rule(priority: int, region: str, destination: DataOutputs) -> S3BucketRepli
     )
 
 
-def _read(site: Site, source: DataOutputs) -> list[Grant]:
+def _read(site: Site, thing: str, source: ReplicatedBucket) -> list[Grant]:
     return [
         Grant(
             "ReadReplicationRules",
             ("s3:GetReplicationConfiguration", "s3:ListBucket"),
-            (source.receipts_bucket_arn,),
+            (source.arn,),
         ),
         Grant(
-            "ReadReceipts",
+            f"Read{thing.title()}",
             ("s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl", "s3:GetObjectVersionTagging"),
-            (f"{source.receipts_bucket_arn}/*",),
+            (f"{source.arn}/*",),
         ),
-        Grant("DecryptReceipts", ("kms:Decrypt",), (source.key_arn,), _via_s3(site.region)),
+        Grant(f"Decrypt{thing.title()}", ("kms:Decrypt",), (source.key_arn,), _via_s3(site.region)),
     ]
 
 
-def _write(region: str, destinations: Mapping[str, DataOutputs]) -> list[Grant]:
+def _write(region: str, destination: ReplicatedBucket) -> list[Grant]:
     name = region.replace("-", "")
-    destination = destinations[region]
     return [
         Grant(
             f"WriteReplicas{name}",
             ("s3:ReplicateObject", "s3:ReplicateDelete", "s3:ReplicateTags"),
-            (f"{destination.receipts_bucket_arn}/*",),
+            (f"{destination.arn}/*",),
         ),
         Grant(f"EncryptReplicas{name}", ("kms:Encrypt",), (destination.key_arn,), _via_s3(region)),
     ]

@@ -1,6 +1,8 @@
-"""The region's KMS keys: one for every data store of the region, and one for the vault alone."""
+"""A KMS key as every layer makes one."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 from cdktf_cdktf_provider_aws.kms_alias import KmsAlias
 from cdktf_cdktf_provider_aws.kms_key import KmsKey
@@ -47,10 +49,20 @@ class RegionalKey(Construct):
     """A key with automatic rotation, an alias, and a policy that says who may use it (PAY-06, PAY-19).
 
     Roles of the account use it as far as their own IAM policies go. Service principals use it only with
-    ``for_services``, where they act on their own: log groups, and publishers to the encrypted topic, queues and bus.
+    ``for_services``, where they act on their own: log groups, and publishers to the encrypted topic, queues and bus;
+    and where ``statements`` of the key policy say so.
     """
 
-    def __init__(self, scope: Construct, id: str, *, site: Site, thing: str, for_services: bool) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        site: Site,
+        thing: str,
+        for_services: bool,
+        statements: Sequence[Mapping[str, object]] = (),
+    ) -> None:
         super().__init__(scope, id)
         name = site.name(thing)
         self.key = KmsKey(
@@ -59,7 +71,7 @@ class RegionalKey(Construct):
             description=f"{name} in {site.region}",
             enable_key_rotation=True,
             deletion_window_in_days=site.environment.protection.kms_deletion_window_days,
-            policy=document(_for_roles(site) + (_for_services(site) if for_services else [])),
+            policy=document([*_for_roles(site), *(_for_services(site) if for_services else []), *statements]),
             tags={"Name": name},
         )
         KmsAlias(self, "alias", name=f"alias/{name}", target_key_id=self.key.key_id)

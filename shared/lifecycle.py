@@ -12,14 +12,23 @@ from cdktf_cdktf_provider_aws.s3_bucket_lifecycle_configuration import (
 )
 from constructs import Construct
 
-NONCURRENT_DAYS = 90
-INCOMPLETE_UPLOAD_DAYS = 7
+from shared.config import LifecycleSettings
 
 
 class BucketLifecycle(Construct):
-    """Old versions go after 90 days, abandoned uploads after 7, and objects after ``expire_days`` if given."""
+    """Replaced versions and abandoned uploads go when the configuration says (OPT-09), objects after ``expire_days``
+    if given. ``noncurrent_days`` is for a bucket with a time of its own."""
 
-    def __init__(self, scope: Construct, id: str, *, bucket: str, expire_days: int | None = None) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        bucket: str,
+        settings: LifecycleSettings,
+        expire_days: int | None = None,
+        noncurrent_days: int | None = None,
+    ) -> None:
         super().__init__(scope, id)
         S3BucketLifecycleConfiguration(
             self,
@@ -34,11 +43,13 @@ class BucketLifecycle(Construct):
                     if expire_days
                     else None,
                     noncurrent_version_expiration=[
-                        S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration(noncurrent_days=NONCURRENT_DAYS)
+                        S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration(
+                            noncurrent_days=noncurrent_days or settings.noncurrent_days
+                        )
                     ],
                     abort_incomplete_multipart_upload=[
                         S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload(
-                            days_after_initiation=INCOMPLETE_UPLOAD_DAYS
+                            days_after_initiation=settings.incomplete_upload_days
                         )
                     ],
                 )
