@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 FIRST = "integration"
-# The last of the integration tests: they change or end the deployment.
-LAST = ("test_drain", "test_teardown")
+# The last of the integration tests: they change or end the deployment. `capabilities` is a folder.
+LAST = ("capabilities", "test_drain", "test_teardown")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,5 +27,6 @@ def _suite(item: pytest.Item) -> str:
 
 
 def _place(item: pytest.Item) -> tuple[bool, int]:
-    module = Path(str(item.fspath)).stem
-    return (_suite(item) != FIRST, LAST.index(module) + 1 if module in LAST else 0)
+    path = Path(str(item.fspath))
+    place = next((number for number, name in enumerate(LAST, start=1) if name in (path.stem, path.parent.name)), 0)
+    return (_suite(item) != FIRST, place)

@@ -22,6 +22,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 
+from shared.capabilities import CAPABILITIES
 from shared.config import Environment, load
 
 SUFFIX = "itest"
@@ -116,6 +117,12 @@ class Deployment:
         return tripoint(*words, config=self.config, environment=self.variables)
 
 
+def _deployed(config: Path) -> Deployment:
+    environment = load(config)
+    outputs = Path(os.environ.get("TRIPOINT_OUTPUTS", "cfn-outputs/flat-outputs.json"))
+    return Deployment(config, environment, dict(os.environ), outputs, "")
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -125,6 +132,10 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """A deployment for the session; with TRIPOINT_TEST_CONFIG the one of that configuration, which must be there."""
+    if "TRIPOINT_TEST_CONFIG" in os.environ:
+        yield _deployed(Path(os.environ["TRIPOINT_TEST_CONFIG"]))
+        return
     home = tmp_path_factory.mktemp("deployment")
     config = home / "itest.toml"
     text = Path("config/sandbox.toml").read_text()
@@ -143,6 +154,19 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
         yield Deployment(config, load(config), variables, home / "cfn-outputs" / "flat-outputs.json", run.stdout)
     finally:
         tripoint("sandbox", "down", config=config, environment=variables)
+
+
+@pytest.fixture(scope="session")
+def full(deployment: Deployment) -> Deployment:
+    """The same deployment after every capability of `config/sandbox-full.toml` has been switched on."""
+    ours, theirs = deployment.config.read_text(), Path("config/sandbox-full.toml").read_text()
+    lines = [line for line in theirs.splitlines() if line.startswith(tuple(f"{name}." for name in CAPABILITIES))]
+    if not deployment.environment.capabilities:
+        deployment.config.write_text("\n".join(lines) + "\n" + ours)
+        deployment.environment = load(deployment.config)
+        run = deployment.run("rollout")
+        assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-3000:]
+    return deployment
 
 
 @pytest.fixture
