@@ -64,11 +64,14 @@ def rollout(
     config: ConfigOption = None,
     parallel: ParallelOption = None,
     smoke: Annotated[bool, typer.Option("--smoke", help="Then send a payment through every region.")] = False,
+    retire: Annotated[
+        bool, typer.Option("--retire", help="Destroy deployed stacks that the configuration no longer has.")
+    ] = False,
 ) -> None:
     """Build, synthesize and deploy all stacks in the order of the graph."""
     project = Project.open(config)
     engine = _engine(project, parallel)
-    report = engine.deploy(project.graph.order, command="rollout")
+    report = engine.deploy(project.graph.order, command="rollout", retire=retire)
     if smoke and report.ok:
         _smoke(project, report)
     _finish(project, report, _what_next(project) if report.ok else [])

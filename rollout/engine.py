@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from rollout import plugins, selection
+from rollout import plugins, retirement, selection
 from rollout.children import Children, InterruptedRunError
 from rollout.interrupts import Interrupts
 from rollout.plugins import Plugins
@@ -67,23 +67,40 @@ class Engine:
 
     # -- what commands ask for --------------------------------------------------------------------
 
-    def deploy(self, stacks: Sequence[StackId], *, command: str = "deploy") -> RunReport:
+    def deploy(self, stacks: Sequence[StackId], *, command: str = "deploy", retire: bool = False) -> RunReport:
         """Bring these stacks to what is configured.
+
+        Parameters
+        ----------
+        retire
+            With all stacks: destroy those that are deployed and no longer configured.
 
         Raises
         ------
         UpstreamMissingError
             When a stack's producers are neither deployed nor among them.
+        StrayStacksError
+            When stacks are deployed that the configuration no longer has, and may not be retired.
         """
         with self._run(command) as report:
             self._reach(report)
             with self._phase(report, "state"):
                 deployed = self._project.deployed()
-            selection.check_upstream(
-                self._project.graph, stacks, {stack: state.outputs for stack, state in deployed.items()}, self._promised
-            )
+                outputs = {stack: state.outputs for stack, state in deployed.items()}
+                strays = self._strays(stacks)
+            graph = self._project.graph
+            selection.check_upstream(graph, stacks, outputs, self._promised)
+            if strays and not retire:
+                raise selection.StrayStacksError(strays)
+            first = selection.withdrawals(graph, stacks, outputs, self._promised)
             self._prepare(report, stacks)
-            self._execute(report, selection.restrict(self._project.graph, stacks), self._deploy_one)
+            self._destroy_strays(report, strays)
+            if first and report.ok:
+                self._progress.say(f"first what others let go of: {', '.join(map(str, first))}")
+                backwards = selection.restrict(graph, first).reversed()
+                self._execute(report, backwards, self._deploy_one)
+            if report.ok:
+                self._execute(report, selection.restrict(graph, stacks), self._deploy_one)
             self._write_outputs(report)
         return report
 
@@ -119,12 +136,15 @@ class Engine:
             self._reach(report)
             with self._phase(report, "state"):
                 deployed = self._project.deployed()
+                strays = self._strays(stacks)
             doomed = selection.to_destroy(graph, stacks, deployed, with_dependents=with_dependents)
-            if doomed:
-                confirm(doomed)
-                self._prepare(report, doomed, make_buckets=False)
+            if doomed or strays:
+                confirm([*doomed, *strays])
+                self._prepare(report, [*doomed, *(self._model(s) for s in strays)], make_buckets=False)
+                self._destroy_strays(report, strays)
+            if doomed and report.ok:
                 self._execute(report, selection.restrict(graph, doomed).reversed(), self._destroy_one)
-            else:
+            elif not strays:
                 self._progress.say("nothing to destroy: none of these stacks is deployed")
             if report.ok and set(stacks) == set(graph.order) and not self._project.environment.protection.production:
                 with self._phase(report, "state"):
@@ -144,13 +164,18 @@ class Engine:
             possible = [stack for stack in stacks if all(need in deployed for need in graph.needs[stack])]
             self._prepare(report, possible, make_buckets=self._project.environment.is_sandbox)
             independent = Graph(dict.fromkeys(possible, ()))
+            strays = self._strays(stacks)
+            for stray in strays:
+                self._progress.say(f"note: {stray} is deployed and no longer configured; tripoint rollout --retire")
+                result = self._result(stray)
+                result.status, result.note = Status.PLANNED, "no longer configured: to be destroyed"
             self._execute(report, independent, lambda stack: self._plan_one(stack, details=details))
             for stack in stacks:
                 if stack not in possible:
                     missing = [str(need) for need in graph.needs[stack] if need not in deployed]
                     result = self._result(stack)
                     result.status, result.note = Status.WAITING, f"needs {', '.join(missing)} first"
-            report.stacks = [self._results[stack] for stack in stacks]
+            report.stacks = [self._results[stack] for stack in [*strays, *stacks]]
         return report
 
     def synth(self, stacks: Sequence[StackId]) -> Path:
@@ -221,7 +246,30 @@ class Engine:
             finally:
                 self._progress.end()
         report.interrupted = self._children.interrupted
-        report.stacks = [self._results[stack] for stack in self._project.graph.order if stack in self._results]
+        strays = [stack for stack in self._results if stack not in self._project.graph.needs]
+        order = [*strays, *self._project.graph.order]
+        report.stacks = [self._results[stack] for stack in order if stack in self._results]
+
+    def _strays(self, stacks: Collection[StackId]) -> list[StackId]:
+        """Deployed stacks that the configuration no longer has. They are the business of whole environments only."""
+        known = self._project.graph.order
+        return list(self._project.store.strays(known)) if set(stacks) == set(known) else []
+
+    def _model(self, stray: StackId) -> StackId:
+        """A stack whose backend and provider are those of a stray one."""
+        return next(stack for stack in self._project.graph.order if stack.region == stray.region)
+
+    def _destroy_strays(self, report: RunReport, strays: list[StackId]) -> None:
+        if not strays:
+            return
+        names = ", ".join(map(str, strays))
+        self._progress.say(f"no longer configured, and destroyed: {names}")
+        environment, workspace = self._project.environment, self._project.workspace
+        for stray in strays:
+            retirement.write_folder(workspace, stray, self._model(stray))
+        self._execute(
+            report, retirement.order(strays, list(environment.regions), environment.primary), self._destroy_one
+        )
 
     def _write_outputs(self, report: RunReport) -> None:
         with self._phase(report, "outputs"):
@@ -237,8 +285,10 @@ class Engine:
             terraform.init()
         with self._timed(stack, "apply"):
             changes = terraform.apply(self._listener(stack))
-        self._result(stack).changes = changes
-        return Status.UNCHANGED if changes.none else Status.APPLIED
+        result = self._result(stack)
+        # A stack that others let go of first is applied twice.
+        result.changes += changes
+        return Status.UNCHANGED if result.changes.none else Status.APPLIED
 
     def _destroy_one(self, stack: StackId) -> Status:
         terraform = self._terraform(stack)

@@ -16,6 +16,16 @@ class DependentsDeployedError(TripointError):
     """Stacks are to be destroyed that deployed ones depend on."""
 
 
+class StrayStacksError(TripointError):
+    """Stacks are deployed that the configuration no longer has, because a capability was switched off."""
+
+    def __init__(self, strays: Iterable[StackId]) -> None:
+        super().__init__(
+            f"{_names(strays)}: deployed, and no longer configured; switch the capability on again, or destroy them "
+            "with all they hold: tripoint rollout --retire"
+        )
+
+
 def select(
     graph: Graph, specs: Sequence[StackSpec], layer: str | None = None, region: str | None = None
 ) -> tuple[StackId, ...]:
@@ -102,6 +112,35 @@ def check_upstream(
                     f"{stack}: upstream stack {need} is deployed without the outputs {', '.join(lacking)}; "
                     f"deploy it again first: tripoint deploy {need}"
                 )
+
+
+def withdrawals(
+    graph: Graph,
+    chosen: Collection[StackId],
+    deployed: Mapping[StackId, Collection[str]],
+    promised: Callable[[StackId], Collection[str]],
+) -> tuple[StackId, ...]:
+    """The chosen stacks that must be applied before the others, consumers before producers.
+
+    A stack that no longer promises an output may take away what the output told of; its consumers must have let go of
+    it by then, or the producer cannot delete it. So they come first, in the order of a destroy.
+
+    Raises
+    ------
+    UpstreamMissingError
+        When one of them needs an output that is not deployed yet: it would have to come first and last.
+    """
+    losing = [stack for stack in chosen if stack in deployed and set(deployed[stack]) - set(promised(stack))]
+    affected = {*losing, *(stack for stack in graph.all_dependents(losing) if stack in chosen and stack in deployed)}
+    for stack in affected:
+        for need in graph.needs[stack]:
+            lacking = [name for name in promised(need) if name not in deployed.get(need, ())]
+            if lacking:
+                raise UpstreamMissingError(
+                    f"{stack}: {_names(losing)} withdraws outputs, and {need} is to add {', '.join(lacking)}; "
+                    "do it in two rollouts: first what is switched off, then what is switched on"
+                )
+    return tuple(stack for stack in reversed(graph.order) if stack in affected)
 
 
 def to_destroy(

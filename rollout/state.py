@@ -7,7 +7,7 @@ itself: that takes milliseconds where `terraform show` takes seconds.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -89,6 +89,25 @@ class StateStore:
         with ThreadPoolExecutor(max_workers=8) as pool:
             states = pool.map(self.read, stacks)
             return {state.stack: state for state in states if state is not None and state.is_deployed}
+
+    def strays(self, known: Collection[StackId]) -> dict[StackId, DeployedStack]:
+        """Stacks that are deployed in the environment's regions and are not among the known ones."""
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            found = [stack for stacks in pool.map(self._stacks_in, self._environment.regions) for stack in stacks]
+        return self.deployed(stack for stack in found if stack not in known)
+
+    def _stacks_in(self, region: str) -> list[StackId]:
+        if not self._bucket_exists(region):
+            return []
+        try:
+            pages = (
+                self._target.client("s3", region).get_paginator("list_objects_v2").paginate(Bucket=self._bucket(region))
+            )
+            keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+        except (ClientError, BotoCoreError) as error:
+            raise StateError(f"state bucket {self._bucket(region)}: {one_line(error)}") from error
+        ending = state_key(f"-{region}")
+        return [StackId(key.removesuffix(ending), region) for key in keys if key.endswith(ending)]
 
     # -- locks ------------------------------------------------------------------------------------
 

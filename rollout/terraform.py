@@ -75,6 +75,16 @@ class Changes:
     def none(self) -> bool:
         return not (self.add or self.change or self.remove or self.outputs)
 
+    def __add__(self, other: Changes) -> Changes:
+        """Both, one after the other."""
+        return Changes(
+            self.add + other.add,
+            self.change + other.change,
+            self.remove + other.remove,
+            self.outputs + other.outputs,
+            (*self.replaced, *other.replaced),
+        )
+
     def __str__(self) -> str:
         return f"{self.add} added, {self.change} changed, {self.remove} destroyed"
 

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ import pytest
 from rollout.engine import Engine, Steps
 from rollout.project import Project
 from rollout.report import RunReport
-from rollout.selection import DependentsDeployedError, UpstreamMissingError
+from rollout.selection import DependentsDeployedError, StrayStacksError, UpstreamMissingError
 from rollout.state import DeployedStack, StateLock, StateStore
 from rollout.target import Target
 from rollout.toolchain import Tool
@@ -26,7 +26,7 @@ from rollout.workspace import Workspace
 from shared.config import load
 from shared.contracts import StackId
 from shared.errors import TripointError
-from tests.rollout.support import AWS_CONFIG, GRAPH, SPECS, Recorder, ids, promised, write_config, write_script
+from tests.rollout.support import AWS_CONFIG, GRAPH, REGIONS, SPECS, Recorder, ids, promised, write_config, write_script
 
 # Applies by writing a state file; how each stack behaves is laid out in a file beside it.
 TERRAFORM = """
@@ -88,6 +88,11 @@ class FakeStore:
     def deployed(self, stacks: Iterable[StackId]) -> dict[StackId, DeployedStack]:
         return {stack: state for stack in stacks if (state := self.read(stack)) is not None}
 
+    def strays(self, known: Collection[StackId]) -> dict[StackId, DeployedStack]:
+        names = sorted(path.name for path in (self.world / "states").iterdir())
+        found = [StackId(name.removesuffix(f"-{at}"), at) for name in names for at in REGIONS if name.endswith(at)]
+        return self.deployed(stack for stack in found if stack not in known)
+
     def lock(self, stack: StackId) -> StateLock | None:
         return StateLock(stack, "id-1", "ann@host", "OperationTypeApply", "2025-01-02T03:04:05")
 
@@ -136,7 +141,9 @@ class World:
         for stack in stacks:
             directory = project.workspace.stack(stack)
             directory.mkdir(parents=True, exist_ok=True)
-            (directory / "cdk.tf.json").write_text("{}")
+            backend = {"s3": {"bucket": "b", "key": str(stack)}}
+            document = {"terraform": {"backend": backend}, "provider": {"aws": [{}]}, "resource": {"aws_vpc": {}}}
+            (directory / "cdk.tf.json").write_text(json.dumps(document))
 
     def engine(self) -> Engine:
         return Engine(self.project, self.recorder, parallel=2, steps=self.steps)
@@ -227,6 +234,60 @@ def test_upstream_without_a_promised_output_is_refused(world: World) -> None:
     world.engine().deploy(ids("network-eu-west-1", "data-us-east-1", "data-eu-west-1"))
     with pytest.raises(UpstreamMissingError, match="network-eu-west-1 is deployed without the outputs subnet_ids"):
         world.engine().deploy(ids("compute-eu-west-1"))
+
+
+def test_consumers_let_go_of_a_withdrawn_output_before_its_producer_takes_it_away(world: World) -> None:
+    """LAY-08: a stack that stops publishing something is applied after its consumers, and then all in order."""
+    deployed = {"vpc_id": "vpc-1", "subnet_ids": ["s"], "public_subnet_ids": ["p"]}
+    world.behave("network-eu-west-1", outputs=deployed)
+    world.engine().deploy(GRAPH.order)
+    before = len(world.calls("apply"))
+    world.behave("network-eu-west-1")
+    report = world.engine().deploy(GRAPH.order)
+    assert report.ok
+    applied = world.calls("apply")[before:]
+    assert applied[:3] == ["edge-eu-west-1", "compute-eu-west-1", "network-eu-west-1"]
+    assert sorted(applied[3:]) == sorted(map(str, GRAPH.order))
+
+
+def test_withdrawing_and_adding_at_once_is_refused_before_anything_runs(world: World) -> None:
+    """LAY-08: a consumer cannot come both before and after its producer."""
+    world.behave("network-eu-west-1", outputs={"vpc_id": "vpc-1", "public_subnet_ids": ["p"]})
+    world.engine().deploy(ids("network-eu-west-1", "data-us-east-1", "data-eu-west-1"))
+    (world.folder / "states" / "compute-eu-west-1").write_text("null")
+    before = world.calls("apply")
+    with pytest.raises(UpstreamMissingError, match="network-eu-west-1 is to add subnet_ids; do it in two rollouts"):
+        world.engine().deploy(GRAPH.order)
+    assert world.calls("apply") == before
+
+
+def test_a_stack_that_is_no_longer_configured_is_named_and_destroyed_only_when_told_so(world: World) -> None:
+    """LAY-04: nothing is left behind when a capability is switched off."""
+    world.engine().deploy(GRAPH.order)
+    (world.folder / "states" / "relational-eu-west-1").write_text("{}")
+    before = world.calls("apply")
+    with pytest.raises(StrayStacksError, match=r"^relational-eu-west-1: .* tripoint rollout --retire$"):
+        world.engine().deploy(GRAPH.order)
+    assert world.calls("apply") == before
+    assert world.engine().deploy(ids("edge-eu-west-1")).ok
+    assert statuses(world.engine().diff(GRAPH.order))["relational-eu-west-1"] == "planned"
+    report = world.engine().deploy(GRAPH.order, retire=True)
+    assert statuses(report)["relational-eu-west-1"] == "destroyed"
+    assert world.calls("destroy") == ["relational-eu-west-1"]
+    folder = world.project.workspace.stack(StackId("relational", "eu-west-1"))
+    document = json.loads((folder / "cdk.tf.json").read_text())
+    assert document["terraform"]["backend"]["s3"]["key"] == "relational-eu-west-1/terraform.tfstate"
+    assert set(document) == {"terraform", "provider"}
+
+
+def test_destroying_everything_takes_what_is_no_longer_configured_along(world: World) -> None:
+    """PAY-16: consumers first, strays before everything else, and no state bucket goes before its stacks."""
+    world.engine().deploy(GRAPH.order)
+    (world.folder / "states" / "relational-eu-west-1").write_text("{}")
+    (world.folder / "states" / "relational-us-east-1").write_text("{}")
+    assert world.engine().destroy(GRAPH.order).ok
+    assert set(world.calls("destroy")[:2]) == {"relational-eu-west-1", "relational-us-east-1"}
+    assert list((world.folder / "states").iterdir()) == []
 
 
 def test_a_destroy_runs_in_reverse_and_leaves_nothing(world: World) -> None:

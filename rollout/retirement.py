@@ -1,0 +1,40 @@
+"""Stacks that are deployed and that the configuration no longer has, because a capability was switched off.
+
+Terraform destroys what is in a state and not in the configuration. So a stray stack needs no synthesis: a folder with
+its backend and its region's provider, and nothing else, is enough to destroy it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rollout.selection import restrict
+from rollout.workspace import Workspace
+from shared.capabilities import CAPABILITIES
+from shared.contracts import Graph, StackId, build_graph
+from shared.site import state_key
+from stacks.catalogue import STACKS
+
+STACK_FILE = "cdk.tf.json"
+
+
+def order(strays: list[StackId], regions: list[str], primary: str) -> Graph:
+    """The graph of a destroy over strays: consumers before producers, as far as the catalogue knows them."""
+    known = restrict(build_graph(STACKS, regions, primary, CAPABILITIES), strays).reversed()
+    unknown = {stray: () for stray in strays if stray not in known.needs}
+    return Graph({**unknown, **known.needs})
+
+
+def write_folder(workspace: Workspace, stray: StackId, model: StackId) -> Path:
+    """Write the folder of a stray stack, with backend and provider as the model has them: a synthesized stack of the
+    same region."""
+    synthesized: dict[str, Any] = json.loads((workspace.stack(model) / STACK_FILE).read_text(encoding="utf-8"))
+    settings = synthesized["terraform"]
+    settings["backend"]["s3"]["key"] = state_key(str(stray))
+    folder = workspace.stack(stray)
+    folder.mkdir(parents=True, exist_ok=True)
+    document = {"terraform": settings, "provider": synthesized["provider"]}
+    (folder / STACK_FILE).write_text(json.dumps(document, indent=2), encoding="utf-8")
+    return folder
