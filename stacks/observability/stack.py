@@ -9,9 +9,11 @@ from shared.stack import BuildInputs, LayerStack
 from stacks.data.contract import DataOutputs
 from stacks.edge.contract import EdgeOutputs
 from stacks.network.contract import NetworkOutputs
+from stacks.observability.activity import RequestMetrics
 from stacks.observability.alarms.payments import ALL_REGIONS_ALARM, FAILURE_RATE_ALARM
 from stacks.observability.alarms.region import RegionAlarms
 from stacks.observability.alerts import Alerts
+from stacks.observability.capabilities import Readings, contracts_to_read
 from stacks.observability.contract import OBSERVABILITY, ObservabilityOutputs
 from stacks.observability.dashboards.dashboard import Dashboards
 from stacks.observability.flow_logs import FlowLogs
@@ -30,10 +32,15 @@ class ObservabilityStack(LayerStack):
         network = self.consume(NetworkOutputs)
         data = self.consume(DataOutputs)
         edge = self.consume(EdgeOutputs)
+        read = Readings(*(self.consume(contract) for contract in contracts_to_read(site)))
         alerts = Alerts(self, "alerts", site=site, key_arn=data.key_arn)
-        alarms = RegionAlarms(self, "alarms", site=site, topic_arn=str(alerts.topic.arn))
-        dashboards = Dashboards(self, "dashboards", site=site, alarms=alarms, health_check_id=edge.health_check_id)
+        alarms = RegionAlarms(self, "alarms", site=site, topic_arn=str(alerts.topic.arn), read=read)
+        dashboards = Dashboards(
+            self, "dashboards", site=site, alarms=alarms, health_check_id=edge.health_check_id, read=read
+        )
         FlowLogs(self, "flow-logs", site=site, vpc_id=network.vpc_id, key_arn=data.key_arn)
+        if site.settings.activity.enabled:
+            RequestMetrics(self, "activity", data=data)
         self.publish(
             ObservabilityOutputs(
                 alert_topic_arn=alerts.topic.arn,

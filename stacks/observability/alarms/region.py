@@ -17,13 +17,13 @@ from stacks.observability.alarms.queues import queue_alarms
 from stacks.observability.alarms.receipts import receipt_alarms
 from stacks.observability.alarms.table import table_alarms
 from stacks.observability.alarms.workflow import workflow_alarms
-from stacks.observability.capabilities import capability_alarms
+from stacks.observability.capabilities import NOTHING_READ, Readings, capability_alarms
 
 UNWELL = "region-unwell"
 
 
-def region_alarms(site: Site) -> list[AlarmSpec]:
-    """Every metric alarm of a region."""
+def region_alarms(site: Site, read: Readings = NOTHING_READ) -> list[AlarmSpec]:
+    """Every metric alarm of a region; ``read`` is for those of capabilities."""
     return [
         *payment_alarms(site),
         *api_alarms(site),
@@ -34,7 +34,7 @@ def region_alarms(site: Site) -> list[AlarmSpec]:
         *receipt_alarms(site),
         *queue_alarms(site),
         *event_alarms(site),
-        *capability_alarms(site),
+        *capability_alarms(site, read),
     ]
 
 
@@ -44,9 +44,9 @@ class RegionAlarms(Construct):
     Lags, throttles and queues wake somebody by themselves; they aren't a reason to leave the region.
     """
 
-    def __init__(self, scope: Construct, id: str, *, site: Site, topic_arn: str) -> None:
+    def __init__(self, scope: Construct, id: str, *, site: Site, topic_arn: str, read: Readings) -> None:
         super().__init__(scope, id)
-        specs = region_alarms(site)
+        specs = region_alarms(site, read)
         self.alarms = {spec.thing: Alarm(self, spec.thing, site=site, spec=spec, topic_arn=topic_arn) for spec in specs}
         vital = [self.alarms[spec.thing] for spec in specs if spec.vital]
         self.unwell_name = site.name(UNWELL)

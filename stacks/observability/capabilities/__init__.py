@@ -8,31 +8,63 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
+from shared.contracts import Outputs
 from shared.site import Site
 from stacks.observability.alarms.alarm import AlarmSpec
+from stacks.observability.capabilities.activity import activity_alarms, activity_widgets
+
+Contract = TypeVar("Contract", bound=Outputs)
+
+
+class Readings:
+    """What the observability stack has read of other layers, by contract: ids that no name tells."""
+
+    def __init__(self, *outputs: Outputs) -> None:
+        self._outputs = {type(found): found for found in outputs}
+
+    def __getitem__(self, contract: type[Contract]) -> Contract:
+        found = self._outputs[contract]
+        assert isinstance(found, contract)
+        return found
+
+
+NOTHING_READ = Readings()
 
 
 @dataclass(frozen=True)
 class Watch:
-    """One capability's alarms, and its widgets on the dashboard of a region (`dashboards/widgets.py`)."""
+    """One capability's alarms, and its widgets on the dashboard of a region (`dashboards/widgets.py`).
 
-    alarms: Callable[[Site], Sequence[AlarmSpec]]
-    widgets: Callable[[Site], Sequence[Mapping[str, Any]]]
+    Both are given the outputs of ``reads``, contracts that the observability stack's spec declares as needs.
+    """
+
+    alarms: Callable[[Site, Readings], Sequence[AlarmSpec]]
+    widgets: Callable[[Site, Readings], Sequence[Mapping[str, Any]]]
+    reads: tuple[type[Outputs], ...] = ()
 
 
-WATCHES: Mapping[str, Watch] = MappingProxyType({})
+WATCHES: Mapping[str, Watch] = MappingProxyType(
+    {
+        "activity": Watch(activity_alarms, activity_widgets),
+    }
+)
 
 
-def capability_alarms(site: Site) -> list[AlarmSpec]:
+def contracts_to_read(site: Site) -> list[type[Outputs]]:
+    """The contracts that the capabilities that are on need for their alarms and widgets, each once."""
+    return list(dict.fromkeys(contract for watch in _on(site) for contract in watch.reads))
+
+
+def capability_alarms(site: Site, read: Readings) -> list[AlarmSpec]:
     """The alarms of the capabilities that are on."""
-    return [spec for watch in _on(site) for spec in watch.alarms(site)]
+    return [spec for watch in _on(site) for spec in watch.alarms(site, read)]
 
 
-def capability_widgets(site: Site) -> list[Mapping[str, Any]]:
+def capability_widgets(site: Site, read: Readings) -> list[Mapping[str, Any]]:
     """What the capabilities that are on show of a region."""
-    return [widget for watch in _on(site) for widget in watch.widgets(site)]
+    return [widget for watch in _on(site) for widget in watch.widgets(site, read)]
 
 
 def _on(site: Site) -> list[Watch]:

@@ -8,12 +8,14 @@ from typing import Any
 from functions.catalogue import FUNCTIONS
 from shared.site import Site
 from stacks.observability import metrics
-from stacks.observability.capabilities import capability_widgets
+from stacks.observability.capabilities import NOTHING_READ, Readings, capability_widgets
 from stacks.observability.dashboards.widgets import COLOURS, Line, alarm_states, body, graph, heading
 from stacks.observability.metrics import Formula, Metric
 
 
-def one_region(site: Site, alarm_arns: Sequence[str], health_check_id: str) -> dict[str, Any]:
+def one_region(
+    site: Site, alarm_arns: Sequence[str], health_check_id: str, read: Readings = NOTHING_READ
+) -> dict[str, Any]:
     """The body of a region's dashboard: its alarms, its API, workflow, functions and table (PAY-09)."""
     alarms = site.settings.alarms
     percentiles = ("p50", "p90", "p99")
@@ -156,7 +158,7 @@ def one_region(site: Site, alarm_arns: Sequence[str], health_check_id: str) -> d
                     )
                 ),
             ),
-            *capability_widgets(site),
+            *capability_widgets(site, read),
         ],
         site.region,
     )
