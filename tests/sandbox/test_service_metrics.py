@@ -111,3 +111,25 @@ def test_requests_to_tables_are_measured(aws: Clients) -> None:
 
 def test_upstream_still_measures_no_tables(plain_aws: Clients) -> None:
     assert use_table(plain_aws) == set()
+
+
+def test_requests_to_a_bucket_with_a_metrics_configuration_are_counted(aws: Clients) -> None:
+    """OPT-08: AllRequests and its parts, by bucket and filter; none without a configuration."""
+    s3 = aws("s3")
+    for bucket in ("counted-bucket", "uncounted-bucket"):
+        s3.create_bucket(Bucket=bucket)
+    s3.put_bucket_metrics_configuration(Bucket="counted-bucket", Id="All", MetricsConfiguration={"Id": "All"})
+    assert s3.get_bucket_metrics_configuration(Bucket="counted-bucket", Id="All")["MetricsConfiguration"]["Id"] == "All"
+    listed = s3.list_bucket_metrics_configurations(Bucket="counted-bucket")["MetricsConfigurationList"]
+    assert [found["Id"] for found in listed] == ["All"]
+    for bucket in ("counted-bucket", "uncounted-bucket"):
+        s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+        s3.get_object(Bucket=bucket, Key="k")
+        with pytest.raises(s3.exceptions.ClientError):
+            s3.get_object(Bucket=bucket, Key="none")
+    expected = {"AllRequests", "GetRequests", "PutRequests", "4xxErrors"}
+    assert metrics(aws, "AWS/S3", "BucketName", "counted-bucket") == expected
+    assert metrics(aws, "AWS/S3", "BucketName", "uncounted-bucket") == set()
+    s3.delete_bucket_metrics_configuration(Bucket="counted-bucket", Id="All")
+    with pytest.raises(s3.exceptions.ClientError, match="NoSuchConfiguration"):
+        s3.get_bucket_metrics_configuration(Bucket="counted-bucket", Id="All")

@@ -31,6 +31,7 @@ ROUTE = ("ApiName", "Stage", "Resource", "Method")
 MACHINE = ("StateMachineArn",)
 TABLE = ("TableName",)
 OPERATION = ("TableName", "Operation")
+REQUESTS = ("AllRequests", "GetRequests", "PutRequests", "4xxErrors")
 RULE = ("SourceBucket", "DestinationBucket", "RuleId")
 AWS_METRICS: dict[tuple[str, str], set[tuple[str, ...]]] = {
     # Lambda Developer Guide, "Types of metrics for Lambda functions"
@@ -77,6 +78,8 @@ AWS_METRICS: dict[tuple[str, str], set[tuple[str, ...]]] = {
             "BytesPendingReplication",
         )
     },
+    # S3 User Guide, "Amazon S3 CloudWatch request metrics"
+    **{("AWS/S3", name): {("BucketName", "FilterId")} for name in REQUESTS},
     # SQS Developer Guide, "Available CloudWatch metrics for Amazon SQS"
     ("AWS/SQS", "ApproximateNumberOfMessagesVisible"): {("QueueName",)},
     # SNS Developer Guide, "Monitoring Amazon SNS topics using CloudWatch"

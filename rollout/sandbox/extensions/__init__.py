@@ -25,6 +25,7 @@ from rollout.sandbox.extensions import (
     log_metrics,
     route53_changes,
     s3_replication,
+    s3_request_metrics,
     security_group_rules,
     sqs_metrics,
     stepfunctions_runs,
@@ -54,6 +55,7 @@ ADDITIONS: tuple[ModuleType, ...] = (
     apigateway_patches,
     waf_logging,
     s3_replication,
+    s3_request_metrics,
     dynamodb_metrics,
     iam_transport,
 )

@@ -20,7 +20,7 @@ def requests(site: Site, name: str = "AllRequests") -> Metric:
     return Metric("AWS/S3", name, "Sum", {"BucketName": site.bucket_name("receipts"), "FilterId": WHOLE_BUCKET})
 
 
-def activity_alarms(site: Site) -> list[AlarmSpec]:
+def activity_alarms(site: Site, _read: object) -> list[AlarmSpec]:
     """Of the busiest table, by reads and by writes, and of the receipts bucket."""
     settings, alarms = site.settings.activity, site.settings.alarms
     return [
@@ -52,7 +52,7 @@ def activity_alarms(site: Site) -> list[AlarmSpec]:
     ]
 
 
-def activity_widgets(site: Site) -> list[Mapping[str, Any]]:
+def activity_widgets(site: Site, _read: object) -> list[Mapping[str, Any]]:
     """Units of each table, requests of the bucket."""
     settings = site.settings.activity
 
