@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from cdktf_cdktf_provider_aws.s3_bucket import S3Bucket
 from cdktf_cdktf_provider_aws.s3_bucket_logging import S3BucketLoggingA
+from cdktf_cdktf_provider_aws.s3_bucket_object_lock_configuration import (
+    S3BucketObjectLockConfigurationA,
+    S3BucketObjectLockConfigurationRuleA,
+    S3BucketObjectLockConfigurationRuleDefaultRetentionA,
+)
 from cdktf_cdktf_provider_aws.s3_bucket_ownership_controls import (
     S3BucketOwnershipControls,
     S3BucketOwnershipControlsRule,
@@ -31,6 +36,8 @@ class PrivateBucket(Construct):
     ``key_arn`` encrypts with the region's key. Only the access-log bucket goes without: S3 cannot deliver access logs
     to a bucket whose default encryption is SSE-KMS (S3 user guide, "Enabling Amazon S3 server access logging").
     ``access_logs`` is the region's bucket for such logs; it gets them where the audit capability is on (OPT-04).
+    ``bucket_key`` saves calls of KMS by a key per bucket. With ``locked_days`` nobody can delete a version before, not
+    even the account's root (S3 Object Lock, compliance mode).
     """
 
     def __init__(
@@ -43,9 +50,17 @@ class PrivateBucket(Construct):
         key_arn: str | None,
         access_logs: str | None = None,
         statements: tuple[dict[str, object], ...] = (),
+        bucket_key: bool = True,
+        locked_days: int | None = None,
     ) -> None:
         super().__init__(scope, id)
-        self.bucket = S3Bucket(self, "bucket", bucket=site.bucket_name(thing), force_destroy=not site.production)
+        self.bucket = S3Bucket(
+            self,
+            "bucket",
+            bucket=site.bucket_name(thing),
+            force_destroy=not site.production,
+            object_lock_enabled=True if locked_days else None,
+        )
         self.arn = self.bucket.arn
         self.name = self.bucket.id
         self.versioning = S3BucketVersioningA(
@@ -54,7 +69,7 @@ class PrivateBucket(Construct):
             bucket=self.name,
             versioning_configuration=S3BucketVersioningVersioningConfiguration(status="Enabled"),
         )
-        self.encryption = self._encrypt(key_arn)
+        self.encryption = self._encrypt(key_arn, bucket_key)
         S3BucketOwnershipControls(
             self,
             "ownership",
@@ -70,7 +85,7 @@ class PrivateBucket(Construct):
             ignore_public_acls=True,
             restrict_public_buckets=True,
         )
-        S3BucketPolicy(
+        self.policy = S3BucketPolicy(
             self,
             "policy",
             bucket=self.name,
@@ -78,11 +93,23 @@ class PrivateBucket(Construct):
             # Both write the bucket's access settings; at the same time S3 answers OperationAborted.
             depends_on=[block],
         )
-
+        if locked_days:
+            self._lock(locked_days)
         if access_logs is not None and site.settings.audit.enabled:
             log_access(self, thing=thing, bucket=self.name, logs=access_logs)
 
-    def _encrypt(self, key_arn: str | None) -> S3BucketServerSideEncryptionConfigurationA:
+    def _lock(self, days: int) -> None:
+        S3BucketObjectLockConfigurationA(
+            self,
+            "lock",
+            bucket=self.name,
+            rule=S3BucketObjectLockConfigurationRuleA(
+                default_retention=S3BucketObjectLockConfigurationRuleDefaultRetentionA(mode="COMPLIANCE", days=days)
+            ),
+            depends_on=[self.versioning],
+        )
+
+    def _encrypt(self, key_arn: str | None, bucket_key: bool) -> S3BucketServerSideEncryptionConfigurationA:
         by_default = (
             S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA(sse_algorithm="AES256")
             if key_arn is None
@@ -96,7 +123,8 @@ class PrivateBucket(Construct):
             bucket=self.name,
             rule=[
                 S3BucketServerSideEncryptionConfigurationRuleA(
-                    apply_server_side_encryption_by_default=by_default, bucket_key_enabled=key_arn is not None
+                    apply_server_side_encryption_by_default=by_default,
+                    bucket_key_enabled=bucket_key and key_arn is not None,
                 )
             ],
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from cdktf_cdktf_provider_aws.s3_bucket_logging import S3BucketLoggingA
 from constructs import Construct
 
-from shared.bucket import PrivateBucket
+from shared.bucket import PrivateBucket, log_access
 from shared.key import RegionalKey
 from shared.site import PARTITION, Site
 
@@ -29,6 +29,9 @@ class ReceiptsBucket(Construct):
             statements=(_log_delivery(site),),
         )
         S3BucketLoggingA(self, "logging", bucket=receipts.name, target_bucket=logs.name, target_prefix="receipts/")
+        if site.settings.audit.enabled:
+            # The rollout makes the state's bucket before there is any stack.
+            log_access(Construct(self, "state"), thing="state", bucket=site.state_bucket, logs=logs.name)
         self.name = receipts.name
         self.arn = receipts.arn
         self.logs_name = logs.name

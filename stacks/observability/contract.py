@@ -30,6 +30,33 @@ class ObservabilityOutputs(Outputs):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AuditOutputs(Outputs):
+    """Where the environment's one audit trail is, and where to ask it: in the primary region, the same everywhere."""
+
+    stack: ClassVar[str] = "observability"
+    capabilities: ClassVar[tuple[str, ...]] = ("audit",)
+
+    trail_arn: str
+    audit_bucket_name: str
+    # Empty where the trail goes to files only.
+    audit_log_group_name: str
+    audit_database_name: str
+    athena_workgroup_name: str
+    athena_results_bucket_name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlowLogFilesOutputs(Outputs):
+    """The record of a region's traffic as files."""
+
+    stack: ClassVar[str] = "observability"
+    capabilities: ClassVar[tuple[str, ...]] = ("flow_logs",)
+
+    flow_log_files_id: str
+    flow_logs_bucket_name: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ObservabilityLinksOutputs(Outputs):
     """The subscriptions of the other regions' on-call queues to a region's alerts."""
 
@@ -43,6 +70,7 @@ OBSERVABILITY = StackSpec(
     layer="observability",
     owner="team-sre",
     publishes=ObservabilityOutputs,
+    also=(AuditOutputs, FlowLogFilesOutputs),
     needs=(Need(NetworkOutputs), Need(DataOutputs), Need(EdgeOutputs)),
     factory="stacks.observability.stack:ObservabilityStack",
 )
@@ -52,6 +80,11 @@ OBSERVABILITY_LINKS = StackSpec(
     layer="observability",
     owner="team-sre",
     publishes=ObservabilityLinksOutputs,
-    needs=(Need(ObservabilityOutputs), Need(ObservabilityOutputs, Where.OTHERS)),
+    needs=(
+        Need(ObservabilityOutputs),
+        Need(ObservabilityOutputs, Where.OTHERS),
+        Need(AuditOutputs),
+        Need(FlowLogFilesOutputs),
+    ),
     factory="stacks.observability.links:ObservabilityLinksStack",
 )

@@ -1,13 +1,20 @@
-"""What ties the regions' alerting together."""
+"""What ties the regions' alerting together, and what nothing should wait for."""
 
 from __future__ import annotations
 
 from cdktf_cdktf_provider_aws.sns_topic_subscription import SnsTopicSubscription
 from constructs import Construct
 
+from shared.lifecycle import BucketLifecycle
 from shared.site import Site
 from shared.stack import BuildInputs, LayerStack
-from stacks.observability.contract import OBSERVABILITY_LINKS, ObservabilityLinksOutputs, ObservabilityOutputs
+from stacks.observability.contract import (
+    OBSERVABILITY_LINKS,
+    AuditOutputs,
+    FlowLogFilesOutputs,
+    ObservabilityLinksOutputs,
+    ObservabilityOutputs,
+)
 from stacks.observability.delivery import delivers, redrive_to
 
 
@@ -37,4 +44,36 @@ class ObservabilityLinksStack(LayerStack):
             for region in site.other_regions
             if delivers(site.region, region)
         ]
+        if site.settings.flow_logs.enabled:
+            self._flow_logs_expire()
+        if site.settings.audit.enabled and site.is_primary:
+            self._trail_expires()
         self.publish(ObservabilityLinksOutputs(subscription_arns=[str(made.arn) for made in subscriptions]))
+
+    def _flow_logs_expire(self) -> None:
+        BucketLifecycle(
+            self,
+            "flow-logs-lifecycle",
+            bucket=self.consume(FlowLogFilesOutputs).flow_logs_bucket_name,
+            settings=self.site.settings.lifecycle,
+            expire_days=self.site.settings.flow_logs.expire_days,
+        )
+
+    def _trail_expires(self) -> None:
+        """The trail's files, and what was asked of them."""
+        audit, settings = self.consume(AuditOutputs), self.site.settings
+        BucketLifecycle(
+            self,
+            "audit-lifecycle",
+            bucket=audit.audit_bucket_name,
+            settings=settings.lifecycle,
+            expire_days=settings.audit.retention_days,
+        )
+        BucketLifecycle(
+            self,
+            "athena-results-lifecycle",
+            bucket=audit.athena_results_bucket_name,
+            settings=settings.lifecycle,
+            expire_days=settings.audit.results_days,
+            noncurrent_days=1,
+        )

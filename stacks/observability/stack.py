@@ -13,9 +13,11 @@ from stacks.observability.activity import RequestMetrics
 from stacks.observability.alarms.payments import ALL_REGIONS_ALARM, FAILURE_RATE_ALARM
 from stacks.observability.alarms.region import RegionAlarms
 from stacks.observability.alerts import Alerts
+from stacks.observability.audit.audit import Audit
 from stacks.observability.capabilities import Readings, contracts_to_read
-from stacks.observability.contract import OBSERVABILITY, ObservabilityOutputs
+from stacks.observability.contract import OBSERVABILITY, FlowLogFilesOutputs, ObservabilityOutputs
 from stacks.observability.dashboards.dashboard import Dashboards
+from stacks.observability.flow_log_files import FlowLogFiles
 from stacks.observability.flow_logs import FlowLogs
 
 
@@ -38,7 +40,15 @@ class ObservabilityStack(LayerStack):
         dashboards = Dashboards(
             self, "dashboards", site=site, alarms=alarms, health_check_id=edge.health_check_id, read=read
         )
-        FlowLogs(self, "flow-logs", site=site, vpc_id=network.vpc_id, key_arn=data.key_arn)
+        access_logs = data.access_logs_bucket_name
+        if site.settings.flow_logs.cloudwatch:
+            FlowLogs(self, "flow-logs", site=site, vpc_id=network.vpc_id, key_arn=data.key_arn)
+        if site.settings.flow_logs.enabled:
+            files = FlowLogFiles(self, "flow-log-files", site=site, vpc_id=network.vpc_id, access_logs=access_logs)
+            self.publish(FlowLogFilesOutputs(flow_log_files_id=files.id, flow_logs_bucket_name=files.bucket_name))
+        if site.settings.audit.enabled:
+            audit = Audit(self, "audit", site=site, logs_key_arn=data.key_arn, access_logs=access_logs)
+            self.publish(audit.outputs)
         if site.settings.activity.enabled:
             RequestMetrics(self, "activity", data=data)
         self.publish(

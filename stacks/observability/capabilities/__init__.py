@@ -14,6 +14,8 @@ from shared.contracts import Outputs
 from shared.site import Site
 from stacks.observability.alarms.alarm import AlarmSpec
 from stacks.observability.capabilities.activity import activity_alarms, activity_widgets
+from stacks.observability.capabilities.audit import audit_alarms, audit_widgets
+from stacks.observability.capabilities.flow_logs import flow_log_alarms, flow_log_widgets
 
 Contract = TypeVar("Contract", bound=Outputs)
 
@@ -48,6 +50,8 @@ class Watch:
 WATCHES: Mapping[str, Watch] = MappingProxyType(
     {
         "activity": Watch(activity_alarms, activity_widgets),
+        "audit": Watch(audit_alarms, audit_widgets),
+        "flow_logs": Watch(flow_log_alarms, flow_log_widgets),
     }
 )
 
