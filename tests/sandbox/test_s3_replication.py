@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from tests.sandbox.clients import ACCOUNT, AWAY, HOME, Clients
+
+FAILED = "s3:Replication:OperationFailedReplication"
 
 FAR = "ap-southeast-1"
 REGIONS = (HOME, AWAY, FAR)
@@ -106,3 +109,40 @@ def test_a_missing_destination_is_a_failure_that_is_counted(aws: Clients) -> Non
         Dimensions=[{"Name": "RuleId", "Value": f"to-{FAR}"}, {"Name": "SourceBucket", "Value": f"broken-{HOME}"}],
     )["Metrics"]
     assert len(found) == 1
+
+
+def told(aws: Clients, prefix: str) -> list[dict[str, Any]]:
+    """What a queue hears of the failed replication of an object, by the notifications of its bucket."""
+    queue = aws("sqs").create_queue(QueueName=prefix)["QueueUrl"]
+    arn = aws("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    replicate(aws, prefix)
+    aws("s3").put_bucket_notification_configuration(
+        Bucket=f"{prefix}-{HOME}",
+        NotificationConfiguration={"QueueConfigurations": [{"QueueArn": arn, "Events": [FAILED]}]},
+    )
+    aws("s3", FAR).delete_bucket(Bucket=f"{prefix}-{FAR}")
+    aws("s3", AWAY).put_bucket_versioning(Bucket=f"{prefix}-{AWAY}", VersioningConfiguration={"Status": "Suspended"})
+    put(aws, prefix)
+    records: list[dict[str, Any]] = []
+    for _ in range(3):
+        answer = aws("sqs").receive_message(QueueUrl=queue, WaitTimeSeconds=1, MaxNumberOfMessages=10)
+        for message in answer.get("Messages", []):
+            records += json.loads(message["Body"]).get("Records", [])
+    return records
+
+
+def test_notifications_tell_of_each_failure(aws: Clients) -> None:
+    records = told(aws, "told")
+    reasons = {
+        record["replicationEventData"]["replicationRuleId"]: record["replicationEventData"]["failureReason"]
+        for record in records
+    }
+    assert reasons == {f"to-{FAR}": "DstBucketNotFound", f"to-{AWAY}": "DstBucketUnversioned"}
+    head = aws("s3").head_object(Bucket=f"told-{HOME}", Key="receipt")
+    assert {record["eventName"] for record in records} == {FAILED.removeprefix("s3:")}
+    assert {record["s3"]["object"]["versionId"] for record in records} == {head["VersionId"]}
+    assert len(records) == 2
+
+
+def test_upstream_still_tells_nobody_of_a_failure(plain_aws: Clients) -> None:
+    assert told(plain_aws, "told") == []

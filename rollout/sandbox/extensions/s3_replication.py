@@ -1,16 +1,17 @@
 """An object is replicated to every destination that a rule names, under the destination's key.
 
 Upstream: only the first matching rule is followed, so of several destinations one gets the object; a replica
-keeps the source's KMS key; there are no AWS/S3 replication metrics.
+keeps the source's KMS key; there are no AWS/S3 replication metrics, and nobody is told of a failure.
 
 AWS: "the rules are evaluated per destination bucket; of several for one destination the highest priority
 counts" ("Replication configuration file elements", S3 User Guide); `ReplicaKmsKeyID` encrypts the replica, and
 objects under a KMS key are replicated only if `SseKmsEncryptedObjects` is enabled ("Replicating encrypted
 objects"); latency and pending operations are published in the destination's region, failures in the source's
-("Using S3 Replication metrics").
+("Using S3 Replication metrics"); with metrics enabled on the rule, a bucket's notifications tell of what failed
+("Receiving replication failure events with Amazon S3 Event Notifications").
 
-Patched: `_replication_rule_for`, `_maybe_replicate`, `_maybe_replicate_delete_marker`. Replication is
-synchronous: nothing is ever pending.
+Patched: `_replication_rule_for`, `_maybe_replicate`, `_maybe_replicate_delete_marker`, `_fire_s3_event_async`.
+Replication is synchronous: nothing is ever pending, and nothing is late.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from rollout.sandbox.emulator import module, wrap
 
 Rule = dict[str, Any]
 
+FAILED_EVENT = "s3:Replication:OperationFailedReplication"
+
 _ALGORITHM = "x-amz-server-side-encryption"
 _KEY = "x-amz-server-side-encryption-aws-kms-key-id"
 
@@ -32,6 +35,8 @@ _chosen: ContextVar[Rule | None] = ContextVar("tripoint_replication_rule", defau
 
 def apply() -> None:
     storage = module("services.s3")
+    # What failed and is to be told of once the object has its version.
+    failed: dict[tuple[str, str], list[Rule]] = {}
 
     def rule_for(original: Any, bucket: str, key: str, tags: Any) -> Any:
         chosen = _chosen.get()
@@ -52,6 +57,8 @@ def apply() -> None:
             states.append(record["replication_status"])
             if states[-1] == "COMPLETED":
                 _encrypt(storage, rule, key)
+            elif _measured(rule):
+                failed.setdefault((bucket, key), []).append(rule)
             _measure(storage, bucket, rule, failed=states[-1] == "FAILED", seconds=time.time() - started)
         if states:
             record["replication_status"] = "FAILED" if "FAILED" in states else "COMPLETED"
@@ -69,6 +76,14 @@ def apply() -> None:
                     storage._record_delete_marker(name, key, destination["objects"].get(key))
                     destination["objects"].pop(key, None)
 
+    def fire(original: Any, bucket: str, key: str, event: str, *more: Any, **options: Any) -> None:
+        original(bucket, key, event, *more, **options)
+        if event.startswith("s3:ObjectCreated:"):
+            for rule in failed.pop((bucket, key), []):
+                told = {"replicationEventData": _failure(storage, rule)}
+                original(bucket, key, FAILED_EVENT, *more, **{**options, "record_extra": told})
+
+    wrap(storage, "_fire_s3_event_async", fire)
     wrap(storage, "_replication_rule_for", rule_for)
     wrap(storage, "_maybe_replicate", replicate)
     wrap(storage, "_maybe_replicate_delete_marker", replicate_marker)
@@ -112,8 +127,25 @@ def _encrypt(storage: Any, rule: Rule, key: str) -> None:
         record["preserved_headers"] = {**record.get("preserved_headers", {}), _ALGORITHM: "aws:kms", _KEY: wanted}
 
 
+def _failure(storage: Any, rule: Rule) -> dict[str, str]:
+    """What AWS tells of a failure, with a reason of "Amazon S3 replication failure reasons"."""
+    name = _destination(rule)
+    there = storage._bucket_owner_account(name) is not None
+    return {
+        "replicationRuleId": rule.get("ID", ""),
+        "destinationBucket": f"arn:aws:s3:::{name}",
+        "s3Operation": "OBJECT_PUT",
+        "requestTime": time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime()),
+        "failureReason": "DstBucketUnversioned" if there else "DstBucketNotFound",
+    }
+
+
+def _measured(rule: Rule) -> bool:
+    return bool(((rule.get("Destination") or {}).get("Metrics") or {}).get("Status") == "Enabled")
+
+
 def _measure(storage: Any, bucket: str, rule: Rule, *, failed: bool, seconds: float) -> None:
-    if ((rule.get("Destination") or {}).get("Metrics") or {}).get("Status") != "Enabled":
+    if not _measured(rule):
         return
     name, account = _destination(rule), storage.get_account_id()
     dimensions = {"SourceBucket": bucket, "DestinationBucket": name, "RuleId": rule.get("ID", "")}
