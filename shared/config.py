@@ -9,6 +9,7 @@ After loading, every region carries its complete settings, so nobody has to merg
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -66,19 +67,27 @@ def _one_line(value: str) -> str:
     return value
 
 
-def _block_of_16(value: str) -> str:
+# Blocks for private networks (RFC 1918). A VPC's own may be /16 at most (Amazon VPC User Guide, "VPC CIDR blocks"); the
+# address plan needs /20 (stacks/network/addresses.py).
+PRIVATE_BLOCKS = tuple(ipaddress.IPv4Network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
+SHORTEST_PREFIX, LONGEST_PREFIX = 16, 20
+
+
+def _private_block(value: str) -> str:
     try:
         network = ipaddress.IPv4Network(value)
     except ValueError as error:
-        raise ValueError("must be an IPv4 /16 block, such as 10.10.0.0/16") from error
-    if network.prefixlen != 16 or not network.is_private:
-        raise ValueError("must be a private IPv4 block of exactly /16, such as 10.10.0.0/16")
-    return value
+        raise ValueError("must be an IPv4 block of /16 to /20, such as 10.10.0.0/16") from error
+    if not SHORTEST_PREFIX <= network.prefixlen <= LONGEST_PREFIX:
+        raise ValueError("must be an IPv4 block of /16 to /20, such as 10.10.0.0/16")
+    if not any(network.subnet_of(block) for block in PRIVATE_BLOCKS):
+        raise ValueError(f"must be a private IPv4 block, within {', '.join(map(str, PRIVATE_BLOCKS))}")
+    return str(network)
 
 
 Text = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_one_line)]
 HttpsUrl = Annotated[str, Field(pattern=r"^https://[^\s\"'$]+$", max_length=256)]
-Cidr = Annotated[str, AfterValidator(_block_of_16)]
+Cidr = Annotated[str, AfterValidator(_private_block)]
 # Lambda raises an account's concurrency to tens of thousands (Lambda developer guide, "Lambda quotas").
 Concurrency = Annotated[int, Field(ge=1, le=100_000)]
 LogRetention = Literal[
@@ -335,12 +344,11 @@ class Environment(Section):
         if len(primaries) != 1:
             found = " and ".join(primaries) if primaries else "none"
             raise ValueError(f"exactly one region must have primary = true; found {found}")
-        owner: dict[str, str] = {}
-        for region, settings in regions.items():
-            # Blocks are all /16: they overlap when they are equal.
-            other = owner.setdefault(settings.cidr, region)
-            if other != region:
-                raise ValueError(f"{other} and {region} both have cidr {settings.cidr}; blocks must not overlap")
+        for (region, settings), (other, others) in itertools.combinations(regions.items(), 2):
+            if ipaddress.IPv4Network(settings.cidr).overlaps(ipaddress.IPv4Network(others.cidr)):
+                raise ValueError(
+                    f"{region} and {other} have cidr {settings.cidr} and {others.cidr}; blocks must not overlap"
+                )
         return regions
 
     @model_validator(mode="after")

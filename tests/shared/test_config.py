@@ -61,9 +61,11 @@ def test_every_shipped_configuration_is_accepted(path: Path) -> None:
             "0",
             "greater than or equal to 1",
         ),
-        ({"regions/us-east-1/cidr": "10.10.0.0/20"}, "regions.us-east-1.cidr", "'10.10.0.0/20'", "exactly /16"),
-        ({"regions/us-east-1/cidr": "10.10.1.0/16"}, "regions.us-east-1.cidr", "'10.10.1.0/16'", "/16"),
+        ({"regions/us-east-1/cidr": "10.10.0.0/15"}, "regions.us-east-1.cidr", "'10.10.0.0/15'", "/16 to /20"),
+        ({"regions/us-east-1/cidr": "10.10.0.0/21"}, "regions.us-east-1.cidr", "'10.10.0.0/21'", "/16 to /20"),
+        ({"regions/us-east-1/cidr": "10.10.1.0/16"}, "regions.us-east-1.cidr", "'10.10.1.0/16'", "/16 to /20"),
         ({"regions/us-east-1/cidr": "8.8.0.0/16"}, "regions.us-east-1.cidr", "'8.8.0.0/16'", "private"),
+        ({"regions/us-east-1/cidr": "127.0.0.0/16"}, "regions.us-east-1.cidr", "'127.0.0.0/16'", "10.0.0.0/8"),
         ({"regions/us-east-1/cidr": ...}, "regions.us-east-1.cidr", "", "is required"),
         ({"regions/eu-west-1/cidr": "10.10.0.0/16"}, "regions", "us-east-1 and eu-west-1", "must not overlap"),
         ({"regions/mars-north-1": {"cidr": "10.99.0.0/16"}}, "regions", "'mars-north-1'", "eu-central-1"),
@@ -89,6 +91,40 @@ def test_refusal_names_field_value_and_what_is_allowed(
     assert "\n" not in line
     for part in (field, value, allowed):
         assert part in line
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("10.50.0.0/16", "10.50.0.0/16"),
+        ("10.50.0.0/16", "10.50.240.0/20"),
+        ("172.16.32.0/20", "172.16.0.0/18"),
+        ("192.168.0.0/17", "192.168.0.0/20"),
+    ],
+)
+def test_overlapping_blocks_are_refused_by_their_regions(first: str, second: str) -> None:
+    """PAY-17: no two regions' blocks overlap, whatever their sizes."""
+    line = refused({"regions/eu-west-1/cidr": first, "regions/ap-southeast-1/cidr": second})
+    assert line.startswith("test.toml: ")
+    assert "\n" not in line
+    assert f"eu-west-1 and ap-southeast-1 have cidr {first} and {second}; blocks must not overlap" in line
+
+
+def test_neighbouring_blocks_of_any_size_are_accepted() -> None:
+    """PAY-17"""
+    raw = copy.deepcopy(SANDBOX)
+    neighbours = ("10.10.0.0/17", "10.10.128.0/18", "10.10.192.0/20")
+    for region, cidr in zip(raw["regions"], neighbours, strict=True):
+        raw["regions"][region]["cidr"] = cidr
+    assert tuple(one.cidr for one in parse(raw, source="test.toml").regions.values()) == neighbours
+
+
+def test_reference_trio_is_its_three_regions() -> None:
+    """PAY-01: two regions of one continent and one of another."""
+    trio = load(Path("config/reference-trio.toml"))
+    assert list(trio.regions) == ["us-east-1", "us-east-2", "eu-west-1"]
+    assert trio.primary == "us-east-1"
+    assert trio.suffix not in {load(path).suffix for path in CONFIGS if path.name != "reference-trio.toml"}
 
 
 def test_regional_override_changes_one_key_of_one_region() -> None:

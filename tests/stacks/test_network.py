@@ -4,20 +4,56 @@ from __future__ import annotations
 
 import json
 from ipaddress import IPv4Network
+from itertools import combinations, product
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from shared.config import LONGEST_PREFIX, PRIVATE_BLOCKS, SHORTEST_PREFIX
 from stacks.network.addresses import AddressPlan
 from tests.stacks.conftest import Synthesized
 
 
-def test_address_plan_splits_the_block_without_overlap() -> None:
-    """PAY-17: non-overlapping blocks over three zones."""
-    plan = AddressPlan.of("10.10.0.0/16", 3)
-    blocks = [IPv4Network(block) for block in (*plan.private, *plan.public)]
-    assert len(plan.private) == len(plan.public) == 3
-    assert all(block.subnet_of(IPv4Network("10.10.0.0/16")) for block in blocks)
-    assert not any(a.overlaps(b) for i, a in enumerate(blocks) for b in blocks[:i])
+@st.composite
+def blocks(draw: st.DrawFn) -> str:
+    """Any block that a configuration may give a region."""
+    outer = draw(st.sampled_from(PRIVATE_BLOCKS))
+    prefix = draw(st.integers(max(SHORTEST_PREFIX, outer.prefixlen), LONGEST_PREFIX))
+    index = draw(st.integers(0, 2 ** (prefix - outer.prefixlen) - 1))
+    return str(IPv4Network((int(outer.network_address) + (index << (32 - prefix)), prefix)))
+
+
+def subnets(plan: AddressPlan) -> list[IPv4Network]:
+    return [IPv4Network(block) for block in (*plan.private, *plan.public)]
+
+
+@given(cidr=blocks(), zones=st.integers(1, 3))
+def test_address_plan_splits_any_block_without_overlap(cidr: str, zones: int) -> None:
+    """PAY-17: non-overlapping blocks over the zones, all within the region's."""
+    plan = AddressPlan.of(cidr, zones)
+    found = subnets(plan)
+    assert len(plan.private) == len(plan.public) == zones
+    assert all(subnet.subnet_of(IPv4Network(cidr)) for subnet in found)
+    assert not any(one.overlaps(other) for one, other in combinations(found, 2))
+    # AWS reserves five addresses of a subnet; a load balancer wants at least 8 free ones in each of its.
+    assert all(subnet.num_addresses - 5 >= (8 if str(subnet) in plan.public else 1_000) for subnet in found)
+
+
+@given(first=blocks(), second=blocks(), zones=st.integers(1, 3))
+def test_plans_overlap_only_where_the_blocks_do(first: str, second: str, zones: int) -> None:
+    """PAY-17: what `shared/config.py` refuses is all that could collide."""
+    if not IPv4Network(first).overlaps(IPv4Network(second)):
+        one, other = subnets(AddressPlan.of(first, zones)), subnets(AddressPlan.of(second, zones))
+        assert not any(a.overlaps(b) for a, b in product(one, other))
+
+
+def test_address_plan_of_a_block_of_16_stays_as_it_is() -> None:
+    """Another plan would replace every subnet of what is deployed."""
+    assert AddressPlan.of("10.10.0.0/16", 3) == AddressPlan(
+        private=("10.10.0.0/18", "10.10.64.0/18", "10.10.128.0/18"),
+        public=("10.10.192.0/24", "10.10.193.0/24", "10.10.194.0/24"),
+    )
 
 
 def test_three_private_subnets_in_three_zones_and_no_way_out(sandbox: Synthesized) -> None:
