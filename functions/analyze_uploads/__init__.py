@@ -1,0 +1,1 @@
+"""Summing up the summaries of uploads; it only reads."""

@@ -1,0 +1,1 @@
+"""Failures of S3 replication become alerts."""
