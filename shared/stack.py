@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from cdktf import DataTerraformRemoteStateS3, S3Backend, TerraformOutput, TerraformStack
+from cdktf import DataTerraformRemoteStateS3, S3Backend, TerraformOutput, TerraformProvider, TerraformStack
 from cdktf_cdktf_provider_aws.provider import AwsProvider, AwsProviderDefaultTags
 from constructs import Construct
 
@@ -49,14 +49,7 @@ class LayerStack(TerraformStack):
         self.site = site
         self.inputs = inputs
         self._published: set[type[Outputs]] = set()
-        AwsProvider(
-            self,
-            "aws",
-            region=site.region,
-            allowed_account_ids=[site.account_id],
-            default_tags=[AwsProviderDefaultTags(tags={**site.tags(self.spec.layer), **inputs.tags})],
-            **_provider_connection(site),
-        )
+        self._make_provider("aws", site)
         backend = S3Backend(
             self,
             bucket=site.state_bucket,
@@ -67,6 +60,32 @@ class LayerStack(TerraformStack):
         )
         # cdktf 0.21 has no argument for Terraform's native S3 lock file.
         backend.add_override("use_lockfile", True)
+
+    def provider_of(self, region: str) -> TerraformProvider | None:
+        """The provider for what AWS takes in one region only, such as CloudFront's certificates in us-east-1.
+
+        None is the stack's own: each provider is a process of its own, so the stack's region gets no second one.
+        """
+        if region == self.site.region:
+            return None
+        id = f"aws-{region}"
+        found = self.node.try_find_child(id)
+        if found is None:
+            return self._make_provider(id, Site(self.site.environment, region), alias=region)
+        assert isinstance(found, TerraformProvider)
+        return found
+
+    def _make_provider(self, id: str, site: Site, alias: str | None = None) -> TerraformProvider:
+        provider: TerraformProvider = AwsProvider(
+            self,
+            id,
+            alias=alias,
+            region=site.region,
+            allowed_account_ids=[site.account_id],
+            default_tags=[AwsProviderDefaultTags(tags={**site.tags(self.spec.layer), **self.inputs.tags})],
+            **_provider_connection(site),
+        )
+        return provider
 
     def consume(self, outputs: type[Contract], region: str | None = None) -> Contract:
         """Another stack's outputs, read from its remote state.

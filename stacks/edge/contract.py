@@ -33,12 +33,59 @@ class EdgeOutputs(Outputs):
     health_check_id: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class AssetsOutputs(Outputs):
+    """A region's assets bucket, and the one distribution that serves the assets of all regions."""
+
+    stack: ClassVar[str] = "edge"
+    capabilities: ClassVar[tuple[str, ...]] = ("assets",)
+
+    assets_bucket_name: str
+    assets_bucket_arn: str
+    assets_key_arn: str
+    # The primary makes the distribution; the others publish its values.
+    distribution_id: str
+    distribution_arn: str
+    distribution_domain_name: str
+    distribution_logs_bucket_name: str
+    # Without a trailing slash.
+    assets_url: str
+
+
 EDGE = StackSpec(
     name="edge",
     layer="edge",
     owner="team-edge",
     publishes=EdgeOutputs,
-    # The primary makes the hosted zone and proves the name to ACM for every region.
-    needs=(Need(DataOutputs), Need(ComputeOutputs), Need(EdgeOutputs, Where.PRIMARY)),
+    also=(AssetsOutputs,),
+    # The primary makes the hosted zone and proves the name to ACM for every region, and makes the distribution.
+    needs=(
+        Need(DataOutputs),
+        Need(ComputeOutputs),
+        Need(EdgeOutputs, Where.PRIMARY),
+        Need(AssetsOutputs, Where.PRIMARY),
+    ),
     factory="stacks.edge.stack:EdgeStack",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssetsLinksOutputs(Outputs):
+    """Where a region's assets are replicated to."""
+
+    stack: ClassVar[str] = "edge-links"
+    capabilities: ClassVar[tuple[str, ...]] = ("assets",)
+
+    assets_replicated_to: list[str]
+
+
+EDGE_LINKS = StackSpec(
+    name="edge-links",
+    layer="edge",
+    owner="team-edge",
+    publishes=AssetsLinksOutputs,
+    # Replication needs every bucket to exist with versioning on.
+    needs=(Need(AssetsOutputs), Need(AssetsOutputs, Where.OTHERS)),
+    capabilities=("assets",),
+    factory="stacks.edge.links:EdgeLinksStack",
 )

@@ -10,7 +10,9 @@ from stacks.compute.contract import ComputeOutputs
 from stacks.data.contract import DataOutputs
 from stacks.edge.account import ApiGatewayLogging
 from stacks.edge.api import PaymentApi
-from stacks.edge.contract import EDGE, EdgeOutputs
+from stacks.edge.assets.distribution import CLOUDFRONT_REGION
+from stacks.edge.assets.region import assets_of_other_region, assets_of_primary
+from stacks.edge.contract import EDGE, AssetsOutputs, EdgeOutputs
 from stacks.edge.domain import CustomDomain
 from stacks.edge.firewall import Firewall
 from stacks.edge.routing import RegionalRouting
@@ -47,6 +49,21 @@ class EdgeStack(LayerStack):
                 name_servers=zone.name_servers,
                 health_check_id=routing.health_check.id,
             )
+        )
+        if site.settings.assets.enabled:
+            self.publish(self._assets(zone, access_logs=data.access_logs_bucket_name))
+
+    def _assets(self, zone: Zone, access_logs: str) -> AssetsOutputs:
+        scope = Construct(self, "assets")
+        if not self.site.is_primary:
+            primary = self.consume(AssetsOutputs, self.site.environment.primary)
+            return assets_of_other_region(scope, site=self.site, primary=primary, access_logs=access_logs)
+        return assets_of_primary(
+            scope,
+            site=self.site,
+            zone=zone,
+            access_logs=access_logs,
+            cloudfront_region=self.provider_of(CLOUDFRONT_REGION),
         )
 
     def _zone(self) -> Zone:

@@ -311,11 +311,11 @@ def stream_age(site: Site) -> Metric:
     return function(site, CHANGES_FUNCTION, "IteratorAge", "Maximum")
 
 
-# -- the receipts ---------------------------------------------------------------------------------
+# -- replicated buckets ---------------------------------------------------------------------------
 
 
-def receipts_replication(source: Site, destination: Site, name: str, stat: str) -> Metric:
-    """A metric of the replication of receipts.
+def replication(source: Site, destination: Site, thing: str, name: str, stat: str) -> Metric:
+    """A metric of the replication of the bucket that is named after a thing (`shared/replication.py`).
 
     S3 publishes latency and pending operations in the destination's region and failures in the source's (S3 User
     Guide, "Using S3 Replication metrics").
@@ -325,11 +325,16 @@ def receipts_replication(source: Site, destination: Site, name: str, stat: str) 
         name,
         stat,
         {
-            "SourceBucket": source.bucket_name("receipts"),
-            "DestinationBucket": destination.bucket_name("receipts"),
+            "SourceBucket": source.bucket_name(thing),
+            "DestinationBucket": destination.bucket_name(thing),
             "RuleId": f"to-{destination.region}",
         },
     )
+
+
+def receipts_replication(source: Site, destination: Site, name: str, stat: str) -> Metric:
+    """A metric of the replication of receipts."""
+    return replication(source, destination, "receipts", name, stat)
 
 
 # -- queues and the bus ---------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from rollout.sandbox.extensions import (
     apigateway_patches,
     apigateway_requests,
     apigateway_settings,
+    cloudfront_origin_groups,
     cloudwatch_alarms,
     dynamodb_metrics,
     dynamodb_replicas,
@@ -58,6 +59,7 @@ ADDITIONS: tuple[ModuleType, ...] = (
     s3_request_metrics,
     dynamodb_metrics,
     iam_transport,
+    cloudfront_origin_groups,
 )
 
 
