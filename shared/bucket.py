@@ -28,6 +28,7 @@ from constructs import Construct
 
 from shared.grants import document
 from shared.site import Site
+from shared.transport import tls_only
 
 
 class PrivateBucket(Construct):
@@ -89,7 +90,7 @@ class PrivateBucket(Construct):
             self,
             "policy",
             bucket=self.name,
-            policy=document([_tls_only(self.arn), *statements]),
+            policy=document([tls_only("s3:*", [self.arn, f"{self.arn}/*"]), *statements]),
             # Both write the bucket's access settings; at the same time S3 answers OperationAborted.
             depends_on=[block],
         )
@@ -133,14 +134,3 @@ class PrivateBucket(Construct):
 def log_access(scope: Construct, *, thing: str, bucket: str, logs: str) -> None:
     """Have S3 log every request to a bucket of this environment; the policy of the bucket for logs admits it."""
     S3BucketLoggingA(scope, "access-logs", bucket=bucket, target_bucket=logs, target_prefix=f"{thing}/")
-
-
-def _tls_only(bucket_arn: str) -> dict[str, object]:
-    return {
-        "Sid": "TlsOnly",
-        "Effect": "Deny",
-        "Principal": {"AWS": "*"},
-        "Action": "s3:*",
-        "Resource": [bucket_arn, f"{bucket_arn}/*"],
-        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-    }

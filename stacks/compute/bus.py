@@ -40,22 +40,19 @@ class UndeliveredEvents(Construct):
         self.queue = kept_queue(
             self,
             "queue",
+            site=site,
             name=self.name,
             key_arn=key_arn,
-            policy=document(
-                [
-                    {
-                        "Sid": "RulesOfTheBus",
-                        "Effect": "Allow",
-                        "Principal": {"Service": "events.amazonaws.com"},
-                        "Action": "sqs:SendMessage",
-                        "Resource": arn,
-                        "Condition": {
-                            "ArnLike": {"aws:SourceArn": site.arn("events", f"rule/{site.name('payments')}/*")}
-                        },
-                    }
-                ]
-            ),
+            statements=[
+                {
+                    "Sid": "RulesOfTheBus",
+                    "Effect": "Allow",
+                    "Principal": {"Service": "events.amazonaws.com"},
+                    "Action": "sqs:SendMessage",
+                    "Resource": arn,
+                    "Condition": {"ArnLike": {"aws:SourceArn": site.arn("events", f"rule/{site.name('payments')}/*")}},
+                }
+            ],
         )
         self.arn = self.queue.arn
 

@@ -31,7 +31,7 @@ class ChangesQueue(Construct):
     def __init__(self, scope: Construct, id: str, *, site: Site, key_arn: str) -> None:
         super().__init__(scope, id)
         self.name = site.name("changes-dlq")
-        self.queue = kept_queue(self, "queue", name=self.name, key_arn=key_arn)
+        self.queue = kept_queue(self, "queue", site=site, name=self.name, key_arn=key_arn)
         self.arn = self.queue.arn
 
 

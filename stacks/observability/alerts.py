@@ -11,6 +11,7 @@ from constructs import Construct
 from shared.grants import document
 from shared.queue import kept_queue
 from shared.site import PARTITION, Site
+from shared.transport import tls_only
 from stacks.observability.delivery import redrive_to, sns_principals
 from stacks.observability.metrics import ALERTS_DLQ, ALERTS_QUEUE
 
@@ -46,6 +47,8 @@ def _topic_policy(site: Site, topic_arn: str) -> str:
     own_account = {"aws:SourceAccount": site.account_id}
     return document(
         [
+            # Not sns:*: a topic's policy takes no actions but those on topics.
+            tls_only(["sns:Publish", "sns:Subscribe"], topic_arn),
             {
                 "Sid": "Alarms",
                 "Effect": "Allow",
@@ -79,20 +82,19 @@ def _queue(scope: Construct, id: str, *, site: Site, thing: str, key_arn: str, t
     return kept_queue(
         scope,
         id,
+        site=site,
         name=name,
         key_arn=key_arn,
-        policy=document(
-            [
-                {
-                    "Sid": "AlertTopics",
-                    "Effect": "Allow",
-                    "Principal": {"Service": sns_principals([topic.region for topic in topics])},
-                    "Action": "sqs:SendMessage",
-                    "Resource": site.arn("sqs", name),
-                    "Condition": {
-                        "ArnEquals": {"aws:SourceArn": [topic.arn("sns", site.name("alerts")) for topic in topics]}
-                    },
-                }
-            ]
-        ),
+        statements=[
+            {
+                "Sid": "AlertTopics",
+                "Effect": "Allow",
+                "Principal": {"Service": sns_principals([topic.region for topic in topics])},
+                "Action": "sqs:SendMessage",
+                "Resource": site.arn("sqs", name),
+                "Condition": {
+                    "ArnEquals": {"aws:SourceArn": [topic.arn("sns", site.name("alerts")) for topic in topics]}
+                },
+            }
+        ],
     )

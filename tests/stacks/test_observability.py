@@ -89,8 +89,30 @@ AWS_METRICS: dict[tuple[str, str], set[tuple[str, ...]]] = {
         ("AWS/Events", name): {("EventBusName", "RuleName")}
         for name in ("FailedInvocations", "InvocationsFailedToBeSentToDlq", "Invocations")
     },
+    # Aurora User Guide, "Amazon CloudWatch metrics for Amazon Aurora" and "... dimensions for Aurora"
+    **{
+        ("AWS/RDS", name): {("DBClusterIdentifier",)}
+        for name in ("CPUUtilization", "DatabaseConnections", "ServerlessDatabaseCapacity", "ACUUtilization")
+    },
+    ("AWS/RDS", "AuroraGlobalDBReplicationLag"): {("DBClusterIdentifier",), ("SourceRegion",)},
+    # User Guide for Application Load Balancers, "CloudWatch metrics for your Application Load Balancer"
+    **{
+        ("AWS/ApplicationELB", name): {("TargetGroup", "LoadBalancer")}
+        for name in (
+            "HealthyHostCount",
+            "UnHealthyHostCount",
+            "RequestCount",
+            "HTTPCode_Target_5XX_Count",
+            "TargetResponseTime",
+        )
+    },
     # Route 53 Developer Guide, "Monitoring health checks using CloudWatch"
     ("AWS/Route53", "HealthCheckStatus"): {("HealthCheckId",)},
+    # CloudFront Developer Guide, "Values for CloudFront distribution metrics"
+    **{
+        ("AWS/CloudFront", name): {("DistributionId", "Region")}
+        for name in ("5xxErrorRate", "4xxErrorRate", "Requests")
+    },
 }
 OWN_METRICS = {*METRICS, HANDED_OVER_METRIC, UNREADABLE_METRIC}
 STATISTICS = {"Sum", "Average", "Minimum", "Maximum", "SampleCount", "p50", "p90", "p99"}
@@ -502,7 +524,7 @@ def test_oncall_queue_admits_the_alert_topics_of_all_regions_only(sandbox: Synth
         queues = sandbox.resources(f"observability-{region}", "aws_sqs_queue").values()
         admitted = {}
         for queue in queues:
-            (statement,) = json.loads(queue["policy"])["Statement"]
+            (statement,) = (one for one in json.loads(queue["policy"])["Statement"] if one["Effect"] == "Allow")
             assert statement["Principal"] == {"Service": ["sns.amazonaws.com"]}
             assert statement["Resource"] == Site(sandbox.environment, region).arn("sqs", queue["name"])
             admitted[queue["name"]] = set(statement["Condition"]["ArnEquals"]["aws:SourceArn"])
