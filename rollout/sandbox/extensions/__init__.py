@@ -14,6 +14,7 @@ from rollout.sandbox.extensions import (
     apigateway_patches,
     apigateway_requests,
     apigateway_settings,
+    autoscaling_groups,
     cloudfront_origin_groups,
     cloudwatch_alarms,
     dynamodb_metrics,
@@ -26,6 +27,8 @@ from rollout.sandbox.extensions import (
     log_metrics,
     route53_changes,
     s3_replication,
+    launch_templates,
+    load_balancer_targets,
     s3_request_metrics,
     security_group_rules,
     sqs_metrics,
@@ -63,6 +66,9 @@ ADDITIONS: tuple[ModuleType, ...] = (
 )
 
 
+    launch_templates,
+    autoscaling_groups,
+    load_balancer_targets,
 def apply_all() -> None:
     """Apply every addition once, before the first request is served."""
     for addition in ADDITIONS:
