@@ -1,9 +1,11 @@
-"""The commands of those who run the platform: take a region out of service, look at it, plan its capacity."""
+"""The commands of those who run the platform: take a region out of service, have another one write, look at a region,
+plan its capacity."""
 
 from __future__ import annotations
 
 import json
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -21,9 +23,15 @@ ConfigOption = Annotated[
 HEALTH_TIMEOUT_S = 60.0
 
 
+class Store(StrEnum):
+    """A store in which one region writes."""
+
+    RELATIONAL = "relational"
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for command in (drain, restore, dashboard, capacity):
+    for command in (drain, restore, promote, dashboard, capacity):
         app.command()(command)
 
 
@@ -58,6 +66,32 @@ def restore(
         _say(line)
 
 
+def promote(
+    region: Annotated[str, typer.Argument(help="The region that is to write.")],
+    store: Annotated[Store, typer.Option("--store", help="Which store.")],
+    allow_data_loss: Annotated[
+        bool,
+        typer.Option("--allow-data-loss", help="The region that writes is down: lose what was not replicated."),
+    ] = False,
+    timeout: Annotated[float, typer.Option("--timeout", min=1, help="Seconds to wait.")] = 1_800.0,
+    config: ConfigOption = None,
+) -> None:
+    """Make a region's cluster the writer of a store, and wait until it is."""
+    from rollout import promote as promotion
+
+    project = Project.open(config)
+    result = promotion.promote(
+        project.environment,
+        region,
+        target=Target(project.environment),
+        allow_data_loss=allow_data_loss,
+        progress=_say,
+        timeout_s=timeout,
+    )
+    for line in result.lines:
+        _say(line)
+
+
 def dashboard(
     render: Annotated[bool, typer.Option("--render", help="Draw the deployed dashboards as HTML.")] = False,
     region: Annotated[str | None, typer.Option("--region", help="Only this region's.")] = None,
@@ -88,7 +122,7 @@ def capacity(
     markdown: Annotated[Path | None, typer.Option("--markdown", help="Write a page instead.")] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Say which quotas and concurrency a load needs, what cannot hold it, and what a million payments cost."""
+    """Say which quotas and concurrency a load needs, what cannot hold it, and what it costs: a million payments, and a month without any."""
     from rollout.capacity import facts, measured, report
     from rollout.capacity.model import plan
 

@@ -2,7 +2,7 @@
 
 Each region pays for the payments that come to it; of what is replicated, every region pays for its own copy and the
 sending region for the transfer. Not in it, because it does not grow with payments: hours of NAT gateways, interface
-endpoints and Route 53 health checks, keys, alarms and dashboards, stored data, backups, support.
+endpoints and Route 53 health checks, keys, alarms and dashboards (`standing.py`); stored data, backups, support.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import ceil
 
-from rollout.capacity import costs, shares
+from rollout.capacity import costs, shares, standing
 from rollout.capacity.facts import Facts
 from rollout.capacity.load import API, CENTRAL_TABLES, FUNCTION_NAMES, GLOBAL_TABLES, PUBLISHER, SCHEDULED, Load
 from rollout.capacity.measured import Measured
@@ -52,6 +52,8 @@ def plan(
     ------
     RateError, ShareError
         When the rate or the shares make no sense.
+    InstanceTypeError
+        When the web tier's instance type has no price in the facts.
     """
     if not 0 < tps < float("inf"):
         raise RateError(f"tps = {tps}: must be above 0")
@@ -82,6 +84,7 @@ def plan(
         workflows=tuple(_workflow(load, region, type) for type in ("STANDARD", "EXPRESS") for region in regions),
         costs=items,
         cost_by_workflow={type: costs.workflow_usd(load, type) for type in ("STANDARD", "EXPRESS")},
+        standing=standing.of(environment, data),
         api_rate_limit={region: _up(load.peak_tps(region) * headroom, 10) for region in regions},
         execution_ms=load.execution_ms,
         billed_gb_s=costs.billed_gb_s(load),

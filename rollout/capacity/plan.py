@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+CORE = "core"
+"""The part of the platform that every environment has; the others are named after their capabilities."""
+
 
 class Verdict(StrEnum):
     """Whether the default quota is enough."""
@@ -120,6 +123,57 @@ class Cost:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StandingCost:
+    """What one thing costs in one region per month without any traffic, USD at list price.
+
+    Attributes
+    ----------
+    price
+        Its id in `facts.toml`.
+    count, unit
+        How many per month: hours, GB, requests, or things when the unit is empty.
+    """
+
+    region: str
+    price: str
+    service: str
+    item: str
+    count: float
+    unit: str
+    usd_per_month: float
+    assumed: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class StandingPart:
+    """What the core or a capability costs per month without any traffic; what it would cost while it is off.
+
+    Attributes
+    ----------
+    by_use
+        What it costs besides, with traffic.
+    """
+
+    name: str
+    on: bool
+    costs: tuple[StandingCost, ...]
+    by_use: str
+
+    @property
+    def usd_per_month(self) -> float:
+        """In all regions."""
+        return sum(cost.usd_per_month for cost in self.costs)
+
+    def usd_in(self, region: str) -> float:
+        """Per month in one region."""
+        return sum(cost.usd_per_month for cost in self.costs if cost.region == region)
+
+    def assumed_in(self, region: str) -> bool:
+        """Whether any of its costs in a region rests on an assumption."""
+        return any(cost.assumed for cost in self.costs if cost.region == region)
+
+
+@dataclass(frozen=True, kw_only=True)
 class CapacityPlan:
     """What an environment needs for a number of payments per second, and what they cost.
 
@@ -133,6 +187,8 @@ class CapacityPlan:
         By region, in the order of the configuration.
     cost_by_workflow
         USD per million payments for the workflow alone, by its type.
+    standing
+        The core and every capability, on or off.
     api_rate_limit
         By region: payments per second that the API's throttling must let through, with headroom.
     billed_gb_s
@@ -155,6 +211,7 @@ class CapacityPlan:
     workflows: tuple[WorkflowNeed, ...]
     costs: tuple[Cost, ...]
     cost_by_workflow: Mapping[str, float]
+    standing: tuple[StandingPart, ...]
     api_rate_limit: Mapping[str, int]
     execution_ms: float
     billed_gb_s: float
@@ -179,6 +236,11 @@ class CapacityPlan:
         for cost in self.costs:
             totals[cost.service] = totals.get(cost.service, 0.0) + cost.usd_per_million
         return dict(sorted(totals.items(), key=lambda one: (-one[1], one[0])))
+
+    @property
+    def standing_usd_per_month(self) -> float:
+        """What everything that is on costs per month without any traffic."""
+        return sum(part.usd_per_month for part in self.standing if part.on)
 
     @property
     def failing(self) -> tuple[Need, ...]:

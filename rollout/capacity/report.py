@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rollout.capacity.facts import Facts
-from rollout.capacity.plan import CapacityPlan, FunctionNeed, Need, Verdict
+from rollout.capacity.plan import CapacityPlan, FunctionNeed, Need, StandingCost, StandingPart, Verdict
 
 Row = tuple[str, ...]
 WIDTH = 140
@@ -25,6 +25,10 @@ def document(plan: CapacityPlan) -> dict[str, Any]:
         shown["ratio"] = need.ratio
     for workflow, shown in zip(plan.workflows, found["workflows"], strict=True):
         shown |= {"max_tps": workflow.max_tps, "holds": workflow.holds}
+    for part, shown in zip(plan.standing, found["standing"], strict=True):
+        shown["usd_by_region"] = {region: part.usd_in(region) for region in plan.regions}
+        shown["usd_per_month"] = part.usd_per_month
+    found["standing_usd_per_month"] = plan.standing_usd_per_month
     found["usd_per_million"] = plan.usd_per_million
     found["usd_per_million_by_service"] = plan.usd_per_million_by_service
     found["findings"] = findings(plan)
@@ -43,9 +47,14 @@ def render(plan: CapacityPlan, width: int = WIDTH) -> str:
         for row in rows:
             table.add_row(*row)
         console.print(table)
-    console.print("What cannot hold by default:")
-    for finding in findings(plan):
-        console.print(f"  - {finding}", soft_wrap=True, markup=False)
+    for heading, found in (
+        ("Paid by use besides what stands:", _by_use(plan)),
+        ("What cannot hold by default:", findings(plan)),
+    ):
+        console.print(heading)
+        for line in found:
+            console.print(f"  - {line}", soft_wrap=True, markup=False)
+        console.print()
     console.print("* assumed, or built on an assumption: see docs/capacity.md", markup=False)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
@@ -68,6 +77,7 @@ def markdown(plan: CapacityPlan, data: Facts) -> str:
     ]
     for title, header, rows in _sections(plan):
         lines += [f"## {title}", "", *_markdown_table(header, rows), ""]
+    lines += ["Paid by use besides what stands:", "", *(f"- {line}" for line in _by_use(plan)), ""]
     lines += [*_notes(plan), "", *_sources(data)]
     return "\n".join(lines) + "\n"
 
@@ -130,7 +140,8 @@ def _merged(regions: Sequence[str], rows: Iterable[Row]) -> list[Row]:
     return [(_named(named, regions), *rest) for rest, named in by_rest.items()]
 
 
-_TEXT_COLUMNS = frozenset({"region", "service", "quota", "verdict", "function", "type", "item", "do"})
+_TEXT_COLUMNS = frozenset({"region", "service", "quota", "verdict", "function", "type", "item", "do", "part", "state"})
+_OFF = "off: if it were on"
 
 
 def _sections(plan: CapacityPlan) -> Iterable[tuple[str, Row, list[Row]]]:
@@ -165,6 +176,16 @@ def _sections(plan: CapacityPlan) -> Iterable[tuple[str, Row, list[Row]]]:
         ),
     )
     yield ("Cost of a million payments", ("service", "item", "USD", "share"), _cost_rows(plan))
+    yield (
+        "Standing cost per month of 730 hours, USD",
+        ("part", "state", *plan.regions, "together"),
+        _standing_rows(plan),
+    )
+    yield (
+        "What stands, in all regions together",
+        ("part", "service", "item", "count", "USD"),
+        [row for part in plan.standing for row in _stands_rows(part)],
+    )
 
 
 def _need_row(need: Need) -> Row:
@@ -217,6 +238,51 @@ def _cost_rows(plan: CapacityPlan) -> list[Row]:
     return rows
 
 
+def _standing_rows(plan: CapacityPlan) -> list[Row]:
+    rows: list[Row] = [
+        (
+            part.name,
+            "on" if part.on else _OFF,
+            *(_usd(part.usd_in(region), part.assumed_in(region)) for region in plan.regions),
+            _usd(part.usd_per_month, any(cost.assumed for cost in part.costs)),
+        )
+        for part in plan.standing
+    ]
+    on = [part for part in plan.standing if part.on]
+    rows.append(
+        (
+            "all",
+            "that is on",
+            *(
+                _usd(sum(part.usd_in(region) for part in on), any(part.assumed_in(region) for part in on))
+                for region in plan.regions
+            ),
+            _usd(plan.standing_usd_per_month, any(cost.assumed for part in on for cost in part.costs)),
+        )
+    )
+    return rows
+
+
+def _stands_rows(part: StandingPart) -> Iterable[Row]:
+    name = part.name if part.on else f"{part.name} (off)"
+    by_price: dict[str, list[StandingCost]] = {}
+    for cost in part.costs:
+        by_price.setdefault(cost.price, []).append(cost)
+    for costs in by_price.values():
+        first = costs[0]
+        count = f"{sum(cost.count for cost in costs):,.0f} {first.unit}".rstrip()
+        usd = _usd(sum(cost.usd_per_month for cost in costs), any(cost.assumed for cost in costs))
+        yield (name, first.service, first.item, count, usd)
+
+
+def _usd(amount: float, assumed: bool) -> str:
+    return f"{amount:,.2f}" + (" *" if assumed else "")
+
+
+def _by_use(plan: CapacityPlan) -> list[str]:
+    return [f"{part.name}: {part.by_use}" for part in plan.standing]
+
+
 def _markdown_table(header: Row, rows: Iterable[Row]) -> Iterable[str]:
     yield "| " + " | ".join(name.strip() for name in header) + " |"
     yield "|" + "|".join("---" if name in _TEXT_COLUMNS else "---:" for name in header) + "|"
@@ -244,8 +310,10 @@ def _notes(plan: CapacityPlan) -> list[str]:
         "- Every receipts bucket gets the receipts of all regions. Keys spread over 1,024 prefixes, "
         "`receipts/<two characters of the id>/`, which S3 splits as the load grows; until it has, it answers 503 and "
         "the step retries.",
-        "- Money is at list prices without tiers, free tiers and discounts, and without what does not grow with "
-        "payments: hours of NAT gateways, endpoints and health checks, keys, alarms, stored data, backups, support.",
+        "- Money is at list prices without tiers, free tiers and discounts. What does not grow with payments is not in "
+        "the cost of a million payments but in the standing cost; in neither are stored data, backups and support.",
+        "- *Standing cost* is what a month costs in which nobody pays. What is global is in the primary region's "
+        "column. A part that is off costs nothing: its row says what it would cost with its settings of today.",
     ]
 
 
