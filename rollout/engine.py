@@ -22,8 +22,15 @@ from rollout.report import RunReport, StackResult, python_version
 from rollout.schedule import Status, run
 from rollout.state import StateError
 from rollout.synthesis import build_functions, synthesize
-from rollout.terraform import Changes, StackTerraform, TerraformError, Transcript, aws_provider_version
-from rollout.toolchain import Tool, find_tool
+from rollout.terraform import (
+    Changes,
+    StackTerraform,
+    TerraformError,
+    Transcript,
+    aws_provider_version,
+    terraform_settings,
+)
+from rollout.toolchain import Tool, check_version, find_tool
 from shared.contracts import Graph, StackId
 from shared.errors import TripointError
 
@@ -205,6 +212,10 @@ class Engine:
         project = self._project
         self._tool = self._steps.find_tool()
         self._synthesize(report, stacks)
+        for stack in stacks:
+            required = terraform_settings(project.workspace.stack(stack)).get("required_version")
+            if required:
+                check_version(self._tool, str(required), str(stack))
         with self._phase(report, "provider"):
             wanted = aws_provider_version([project.workspace.stack(stack) for stack in stacks])
             self._plugins = plugins.prepare(project.workspace, self._tool, wanted)

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from rollout import outputs
+from rollout.sandbox.existing_secrets import make_up_secrets
 from rollout.sandbox.manager import Sandbox, SandboxError, SandboxStatus
 from rollout.selection import select
 from rollout.state import DeployedStack, StateStore
-from rollout.target import Target
+from rollout.target import Target, one_line
 from rollout.workspace import Workspace, project_root
 from shared.config import Environment, load
 from shared.contracts import Graph, StackId, StackSpec
@@ -91,10 +94,15 @@ class Project:
             raise SandboxUnavailableError(str(error)) from error
 
     def start_sandbox(self) -> SandboxStatus:
+        """Have the sandbox running, with the secrets in it that the configuration takes for granted."""
         try:
-            return self.sandbox.up()
+            status = self.sandbox.up()
+            make_up_secrets(self.environment, self.target)
         except SandboxError as error:
             raise SandboxUnavailableError(str(error)) from error
+        except (BotoCoreError, ClientError) as error:
+            raise SandboxUnavailableError(f"the sandbox takes no secrets: {one_line(error)}") from error
+        return status
 
     def stop_sandbox(self) -> None:
         """Stop the sandbox. All that was deployed in it is gone, and so are its outputs."""

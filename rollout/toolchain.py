@@ -132,6 +132,19 @@ def find_tool(path: str | None = None) -> Tool:
     )
 
 
+def check_version(tool: Tool, required: str, who: str) -> None:
+    """Refuse a tool that is older than a stack's ``required_version``, such as ``>= 1.11``, before Terraform would.
+
+    Raises
+    ------
+    ToolchainError
+        In one line.
+    """
+    minimum = required.removeprefix(">=").strip()
+    if parse_version(tool.version) < parse_version(minimum):
+        raise ToolchainError(f"{who} needs terraform or tofu {required}, and {tool} is older")
+
+
 def parse_version(text: str) -> Version:
     """``1.11.4`` and ``1.12.0-rc1`` as numbers that compare."""
     numbers = re.match(r"v?(\d+(?:\.\d+)*)", text)

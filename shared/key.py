@@ -101,16 +101,21 @@ def _for_roles(site: Site) -> list[dict[str, object]]:
     ]
 
 
+def log_groups(site: Site, names: str = "*") -> dict[str, object]:
+    """CloudWatch Logs may use the key for log groups of the region whose names match."""
+    return {
+        "Sid": "LogGroups",
+        "Effect": "Allow",
+        "Principal": {"Service": f"logs.{site.region}.amazonaws.com"},
+        "Action": list(USE),
+        "Resource": "*",
+        "Condition": {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": site.arn("logs", f"log-group:{names}")}},
+    }
+
+
 def _for_services(site: Site) -> list[dict[str, object]]:
     return [
-        {
-            "Sid": "LogGroups",
-            "Effect": "Allow",
-            "Principal": {"Service": f"logs.{site.region}.amazonaws.com"},
-            "Action": list(USE),
-            "Resource": "*",
-            "Condition": {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": site.arn("logs", "log-group:*")}},
-        },
+        log_groups(site),
         {
             "Sid": "Publishers",
             "Effect": "Allow",

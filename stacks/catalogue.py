@@ -5,7 +5,7 @@ from __future__ import annotations
 from shared.config import Environment
 from shared.contracts import Graph, StackSpec, build_graph
 from stacks.compute.contract import COMPUTE, COMPUTE_LINKS
-from stacks.data.contract import DATA, DATA_LINKS
+from stacks.data.contract import DATA, DATA_LINKS, RELATIONAL
 from stacks.edge.contract import EDGE, EDGE_LINKS
 from stacks.network.contract import NETWORK
 from stacks.observability.contract import OBSERVABILITY, OBSERVABILITY_LINKS
@@ -14,6 +14,7 @@ STACKS: tuple[StackSpec, ...] = (
     NETWORK,
     DATA,
     DATA_LINKS,
+    RELATIONAL,
     COMPUTE,
     COMPUTE_LINKS,
     EDGE,

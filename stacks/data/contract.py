@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from shared.contracts import Need, Outputs, StackSpec, Where
+from stacks.network.contract import ApplicationTierOutputs, NetworkOutputs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,4 +61,41 @@ DATA_LINKS = StackSpec(
     # Replication needs every bucket to exist with versioning on.
     needs=(Need(DataOutputs), Need(DataOutputs, Where.OTHERS)),
     factory="stacks.data.links:DataLinksStack",
+)
+
+
+# What the store is called: its clusters, in every region, and the global database over them.
+RELATIONAL_STORE = "relational"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RelationalOutputs(Outputs):
+    """A region's cluster of the relational store, and the global database that it is a member of."""
+
+    stack: ClassVar[str] = "relational"
+    capabilities: ClassVar[tuple[str, ...]] = ("relational",)
+
+    cluster_identifier: str
+    cluster_arn: str
+    # Only the cluster that writes answers at its writer endpoint; the global endpoint follows it.
+    writer_endpoint: str
+    reader_endpoint: str
+    global_cluster_identifier: str
+    global_endpoint: str
+    port: str
+    database_name: str
+    security_group_id: str
+    key_arn: str
+    secret_name: str
+
+
+RELATIONAL = StackSpec(
+    name="relational",
+    layer="data",
+    owner="team-data",
+    publishes=RelationalOutputs,
+    # The primary region's stack has the global database: it is first to come and last to go.
+    needs=(Need(NetworkOutputs), Need(ApplicationTierOutputs), Need(RelationalOutputs, Where.PRIMARY)),
+    capabilities=("relational",),
+    factory="stacks.data.relational.stack:RelationalStack",
 )

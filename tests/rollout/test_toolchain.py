@@ -16,6 +16,7 @@ from rollout.toolchain import (
     TOFU_HOST,
     Tool,
     ToolchainError,
+    check_version,
     documented_mirrors,
     find_mirror,
     find_tool,
@@ -287,3 +288,17 @@ def test_stacks_without_the_provider_need_none(workspace: Workspace) -> None:
     ready = prepare(workspace, TERRAFORM, None)
     assert ready.source == "not needed"
     assert ready.cli_config.read_text() == "disable_checkpoint = true\n"
+
+
+# -- what a stack asks for ----------------------------------------------------------------------------
+
+
+def test_a_stack_that_needs_more_than_the_tool_is_refused_in_one_line() -> None:
+    """OPT-01: ephemeral resources are in OpenTofu from 1.11 on; everything else runs with 1.10."""
+    with pytest.raises(ToolchainError) as refused:
+        check_version(TOFU, ">= 1.11", "relational-us-east-1")
+    assert str(refused.value) == (
+        "relational-us-east-1 needs terraform or tofu >= 1.11, and tofu 1.10.0 (/nowhere/tofu) is older"
+    )
+    check_version(TERRAFORM, ">= 1.11", "relational-us-east-1")
+    check_version(Tool("tofu", ("/nowhere/tofu",), "1.11.0", TOFU_HOST), ">= 1.11", "relational-us-east-1")

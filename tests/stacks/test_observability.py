@@ -106,6 +106,12 @@ AWS_METRICS: dict[tuple[str, str], set[tuple[str, ...]]] = {
             "TargetResponseTime",
         )
     },
+    # Aurora User Guide, "Amazon CloudWatch metrics for Amazon Aurora" and "... dimensions for Aurora"
+    **{
+        ("AWS/RDS", name): {("DBClusterIdentifier",)}
+        for name in ("CPUUtilization", "DatabaseConnections", "ServerlessDatabaseCapacity", "ACUUtilization")
+    },
+    ("AWS/RDS", "AuroraGlobalDBReplicationLag"): {("DBClusterIdentifier",), ("SourceRegion",)},
     # Route 53 Developer Guide, "Monitoring health checks using CloudWatch"
     ("AWS/Route53", "HealthCheckStatus"): {("HealthCheckId",)},
     # CloudFront Developer Guide, "Values for CloudFront distribution metrics"

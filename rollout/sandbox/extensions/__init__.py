@@ -14,6 +14,7 @@ from rollout.sandbox.extensions import (
     apigateway_patches,
     apigateway_requests,
     apigateway_settings,
+    aurora_global,
     autoscaling_groups,
     cloudfront_origin_groups,
     cloudwatch_alarms,
@@ -62,6 +63,7 @@ ADDITIONS: tuple[ModuleType, ...] = (
     s3_request_metrics,
     dynamodb_metrics,
     iam_transport,
+    aurora_global,
     cloudfront_origin_groups,
 )
 

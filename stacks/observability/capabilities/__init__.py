@@ -16,6 +16,7 @@ from stacks.observability.alarms.alarm import AlarmSpec
 from stacks.observability.capabilities.activity import activity_alarms, activity_widgets
 from stacks.observability.capabilities.audit import audit_alarms, audit_widgets
 from stacks.observability.capabilities.flow_logs import flow_log_alarms, flow_log_widgets
+from stacks.observability.capabilities.relational import relational_alarms, relational_widgets
 
 Contract = TypeVar("Contract", bound=Outputs)
 
@@ -52,6 +53,7 @@ WATCHES: Mapping[str, Watch] = MappingProxyType(
         "activity": Watch(activity_alarms, activity_widgets),
         "audit": Watch(audit_alarms, audit_widgets),
         "flow_logs": Watch(flow_log_alarms, flow_log_widgets),
+        "relational": Watch(relational_alarms, relational_widgets),
     }
 )
 
