@@ -65,12 +65,12 @@ ADDITIONS: tuple[ModuleType, ...] = (
     iam_transport,
     aurora_global,
     cloudfront_origin_groups,
-)
-
-
     launch_templates,
     autoscaling_groups,
     load_balancer_targets,
+)
+
+
 def apply_all() -> None:
     """Apply every addition once, before the first request is served."""
     for addition in ADDITIONS:
