@@ -122,7 +122,7 @@ def capacity(
     markdown: Annotated[Path | None, typer.Option("--markdown", help="Write a page instead.")] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Say which quotas and concurrency a load needs, what cannot hold it, and what it costs: a million payments, and a month without any."""
+    """Say which quotas and concurrency a load needs, what cannot hold it, and what it costs; and what idling costs."""
     from rollout.capacity import facts, measured, report
     from rollout.capacity.model import plan
 

@@ -51,8 +51,8 @@ def tripoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
 
 
 REFUSALS = [
-    (CONFIG.replace("10.20.0.0", "10.10.0.0"), "both have cidr 10.10.0.0/16; blocks must not overlap"),
-    (CONFIG.replace("10.20.0.0/16", "10.20.0.0/20"), "regions.eu-west-1.cidr = '10.20.0.0/20': must be a private IPv4"),
+    (CONFIG.replace("10.20.0.0/16", "10.10.16.0/20"), "10.10.0.0/16 and 10.10.16.0/20; blocks must not overlap"),
+    (CONFIG.replace("10.20.0.0/16", "10.20.0.0/24"), "regions.eu-west-1.cidr = '10.20.0.0/24': must be an IPv4 block"),
     (CONFIG.replace('suffix = "t1"', 'suffix = "T1"'), "suffix = 'T1': must match"),
     (CONFIG.replace("primary = true", ""), "exactly one region must have primary = true; found none"),
     (CONFIG.replace("eu-west-1", "mars-1"), "'mars-1' is not an AWS region"),
