@@ -109,6 +109,8 @@ class TargetSettings(Section):
     kind: Literal["sandbox", "aws"]
     account_id: Annotated[str, Field(pattern=r"^\d{12}$")]
     endpoint: Annotated[str, Field(pattern=r"^http://(127\.0\.0\.1|localhost):\d{2,5}$")] | None = None
+    # The sandbox then lets roles do only what they may, as an account always does (docs/fidelity.md).
+    enforce_iam: bool = False
 
     @model_validator(mode="after")
     def _sandbox_only(self) -> TargetSettings:
@@ -116,6 +118,8 @@ class TargetSettings(Section):
             raise ValueError("endpoint is required when kind is 'sandbox', such as http://127.0.0.1:4566")
         if self.kind == "aws" and self.endpoint is not None:
             raise ValueError("endpoint is allowed only when kind is 'sandbox'")
+        if self.kind == "aws" and self.enforce_iam:
+            raise ValueError("enforce_iam is allowed only when kind is 'sandbox': an AWS account always does")
         return self
 
 

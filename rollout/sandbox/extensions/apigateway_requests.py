@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rollout.sandbox.emulator import module, wrap
+from rollout.sandbox.extensions.service_roles import access_log_refusal
 
 _VARIABLE = re.compile(r"\$context\.([A-Za-z][\w.]*)")
 
@@ -62,6 +63,8 @@ def _log(request: dict[str, Any], call: tuple[Any, ...], answer: Any, error: Any
     group = str(settings.get("destinationArn", "")).partition(":log-group:")[2].removesuffix(":*")
     logs = module("services.cloudwatch_logs")
     if not settings.get("format") or group not in logs._log_groups:
+        return
+    if access_log_refusal(module("services.apigateway_v1"), group):
         return
     _api, _stage, method, path, headers, *_ = call
     took_ms = str(int((time.time() - started) * 1000))

@@ -14,9 +14,11 @@ are invoked asynchronously; undeliverable events go to the target's queue with t
 message attributes ("Using dead-letter queues to process undelivered events"). Queues, topics and
 functions of other regions are no targets.
 
-Patched: `_dispatch_to_event_bus`, `_dispatch_to_lambda`, `_invoke_target`. Neither the bus's
-resource policy nor the role of the target is evaluated. ERROR_CODE is this sandbox's, not AWS's.
-Retries towards a missing target don't happen.
+With IAM enforced a target takes what its policy, its key's, or the target's role allows ("Using
+resource-based policies for Amazon EventBridge"); what may not be delivered counts as failed.
+
+Patched: `_dispatch_to_event_bus`, `_dispatch_to_lambda`, `_invoke_target`. Of ERROR_CODE only
+NO_PERMISSIONS is AWS's. Retries towards a missing target don't happen.
 """
 
 from __future__ import annotations
@@ -27,6 +29,12 @@ from contextvars import ContextVar
 from typing import Any
 
 from rollout.sandbox.emulator import module, wrap
+from rollout.sandbox.extensions.iam_record import delivery_refusal
+from rollout.sandbox.extensions.service_roles import invocation_refusal
+from rollout.sandbox.iam import Question, role_refusal
+from rollout.sandbox.iam.decisions import enforced, from_source
+
+SERVICE = "events.amazonaws.com"
 
 # Why the target that is being invoked can't be reached.
 _problems: ContextVar[list[str] | None] = ContextVar("tripoint_undeliverable", default=None)
@@ -63,6 +71,8 @@ def apply() -> None:
 
     def invoke_target(original: Any, target: Any, event: Any, rule: Any, view: Any = None) -> None:
         problems: list[str] = _missing(events, target)
+        refused = "" if problems else _refusal(events, target, rule)
+        problems += [refused] if refused else []
         if not problems:
             token = _problems.set(problems)
             try:
@@ -72,7 +82,7 @@ def apply() -> None:
         _measure(rule, failed=bool(problems))
         if problems:
             logger.warning("target %s of rule %s: %s", target.get("Arn"), rule.get("Name"), problems[0])
-            _keep(events, target, event, rule, problems[0])
+            _keep(events, target, event, rule, ("NO_PERMISSIONS" if refused else "TARGET_UNREACHABLE", problems[0]))
 
     wrap(events, "_dispatch_to_event_bus", dispatch_to_bus)
     wrap(events, "_dispatch_to_lambda", dispatch_to_lambda)
@@ -98,6 +108,27 @@ def _missing(events: Any, target: Any) -> list[str]:
     return [] if exists is None or exists() else [f"{target['Arn']} does not exist"]
 
 
+def _refusal(events: Any, target: Any, rule: Any) -> str:
+    """Why a rule may not deliver to its target; empty if it may, or the target is of another kind."""
+    arn, source, account = str(target["Arn"]), str(rule["Arn"]), events.get_account_id()
+    service = arn.split(":")[2]
+    context = from_source(SERVICE, source, account)
+    if not enforced():
+        return ""
+    if service == "lambda":
+        return invocation_refusal(SERVICE, arn, source, account)
+    if service == "sqs":
+        queue = module("services.sqs")._queue_by_arn(arn)
+        return delivery_refusal(SERVICE, Question("sqs:SendMessage", arn, context), queue["attributes"])
+    if service == "sns":
+        topic = module("services.sns")._topics[arn]
+        return delivery_refusal(SERVICE, Question("sns:Publish", arn, context), topic["attributes"])
+    actions = {"events": "events:PutEvents", "states": "states:StartExecution"}
+    if service not in actions:
+        return ""
+    return role_refusal(target.get("RoleArn") or "", SERVICE, source, Question(actions[service], arn))
+
+
 def _measure(rule: Any, *, failed: bool) -> None:
     record = module("services.cloudwatch").record_metric
     dimensions = {"RuleName": rule["Name"]}
@@ -109,19 +140,19 @@ def _measure(rule: Any, *, failed: bool) -> None:
         record("AWS/Events", "FailedInvocations", 1, "Count", dimensions)
 
 
-def _keep(events: Any, target: Any, event: Any, rule: Any, reason: str) -> None:
+def _keep(events: Any, target: Any, event: Any, rule: Any, why: tuple[str, str]) -> None:
     """Put the event into the target's dead-letter queue."""
     arn = (target.get("DeadLetterConfig") or {}).get("Arn")
     queue = module("services.sqs")._queue_by_arn(arn) if arn else None
-    if queue is None:
+    if queue is None or _refusal(events, {"Arn": arn}, rule):
         return
     body = json.dumps(events._pattern_event_view(event).event_with_detail())
     events._dispatch_to_sqs(module("core.arn").parse_arn(arn), body)
     said = {
         "RULE_ARN": rule["Arn"],
         "TARGET_ARN": target["Arn"],
-        "ERROR_CODE": "TARGET_UNREACHABLE",
-        "ERROR_MESSAGE": reason,
+        "ERROR_CODE": why[0],
+        "ERROR_MESSAGE": why[1],
         "EXHAUSTED_RETRY_CONDITION": "NonRetryableError",
     }
     queue["messages"][-1]["message_attributes"] = {

@@ -10,19 +10,29 @@ objects"); latency and pending operations are published in the destination's reg
 ("Using S3 Replication metrics"); with metrics enabled on the rule, a bucket's notifications tell of what failed
 ("Receiving replication failure events with Amazon S3 Event Notifications").
 
+With IAM enforced the role of the configuration must allow reading, writing and both keys ("Setting up permissions
+for live replication"); an object that may not be replicated is FAILED.
+
 Patched: `_replication_rule_for`, `_maybe_replicate`, `_maybe_replicate_delete_marker`, `_fire_s3_event_async`.
 Replication is synchronous: nothing is ever pending, and nothing is late.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from contextvars import ContextVar
 from typing import Any
 
 from rollout.sandbox.emulator import module, wrap
+from rollout.sandbox.extensions.iam_record import default_key
+from rollout.sandbox.iam import Question, key_refusal, role_refusal
 
 Rule = dict[str, Any]
+
+SERVICE = "s3.amazonaws.com"
+
+logger = logging.getLogger("tripoint.replication")
 
 FAILED_EVENT = "s3:Replication:OperationFailedReplication"
 
@@ -42,7 +52,7 @@ def apply() -> None:
         chosen = _chosen.get()
         if chosen is None:
             return original(bucket, key, tags)
-        return chosen, (storage._bucket_replication.get(bucket) or {}).get("Role", "")
+        return chosen, _role(storage, bucket)
 
     def replicate(original: Any, bucket: str, key: str, record: Any, *written: Any) -> None:
         tags, states = written[1] if len(written) > 1 else None, []
@@ -50,11 +60,13 @@ def apply() -> None:
             if _stays(storage, rule, record):
                 continue
             started, token = time.time(), _chosen.set(rule)
+            refused = _refusal(storage, bucket, key, rule, tagged=bool(tags))
             try:
-                original(bucket, key, record, *written)
+                if not refused:
+                    original(bucket, key, record, *written)
             finally:
                 _chosen.reset(token)
-            states.append(record["replication_status"])
+            states.append("FAILED" if refused else record["replication_status"])
             if states[-1] == "COMPLETED":
                 _encrypt(storage, rule, key)
             elif _measured(rule):
@@ -68,9 +80,8 @@ def apply() -> None:
             enabled = (rule.get("DeleteMarkerReplication") or {}).get("Status") == "Enabled"
             if "Filter" in rule and (storage._replication_rule_tags(rule) or not enabled):
                 continue
-            role = (storage._bucket_replication.get(bucket) or {}).get("Role", "")
-            target = storage._replication_destination(bucket, key, rule, role)
-            if target is not None:
+            target = storage._replication_destination(bucket, key, rule, _role(storage, bucket))
+            if target is not None and not _marker_refusal(storage, bucket, key, rule):
                 name, account, destination = target
                 with storage._in_account(account):
                     storage._record_delete_marker(name, key, destination["objects"].get(key))
@@ -116,8 +127,55 @@ def _stays(storage: Any, rule: Rule, record: Any) -> bool:
     return encrypted and criteria.get("Status") != "Enabled"
 
 
-def _encrypt(storage: Any, rule: Rule, key: str) -> None:
+def _role(storage: Any, bucket: str) -> str:
+    return str((storage._bucket_replication.get(bucket) or {}).get("Role", ""))
+
+
+def _refusal(storage: Any, bucket: str, key: str, rule: Rule, *, tagged: bool) -> str:
+    """Why the role of the configuration can't replicate an object to a rule's destination."""
+    source, target = f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{_destination(rule)}"
+    role = _role(storage, bucket)
+    asked = [
+        Question("s3:GetReplicationConfiguration", source),
+        Question("s3:ListBucket", source),
+        Question("s3:GetObjectVersionForReplication", f"{source}/{key}"),
+        Question("s3:GetObjectVersionAcl", f"{source}/{key}"),
+        Question("s3:ReplicateObject", f"{target}/{key}"),
+    ]
+    if tagged:
+        asked += [
+            Question("s3:GetObjectVersionTagging", f"{source}/{key}"),
+            Question("s3:ReplicateTags", f"{target}/{key}"),
+        ]
+    refused = role_refusal(role, SERVICE, source, *asked)
+    ends = ((default_key(bucket), "kms:Decrypt", bucket), (_replica_key(rule), "kms:Encrypt", _destination(rule)))
+    for kms_key, action, end in ends:
+        region = str(kms_key).split(":")[3] if str(kms_key).startswith("arn:") else storage.bucket_region(end)
+        context = {"kms:ViaService": f"s3.{region}.amazonaws.com"}
+        refused = refused or key_refusal(kms_key, (action,), context, role=role, service=SERVICE)
+    if refused:
+        logger.warning("replication of %s/%s: %s", bucket, key, refused)
+    return refused
+
+
+def _marker_refusal(storage: Any, bucket: str, key: str, rule: Rule) -> str:
+    """Why a delete marker can't be replicated."""
+    source, target = f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{_destination(rule)}"
+    asked = (
+        Question("s3:GetReplicationConfiguration", source),
+        Question("s3:ListBucket", source),
+        Question("s3:ReplicateDelete", f"{target}/{key}"),
+    )
+    return role_refusal(_role(storage, bucket), SERVICE, source, *asked)
+
+
+def _replica_key(rule: Rule) -> str | None:
     wanted = ((rule.get("Destination") or {}).get("EncryptionConfiguration") or {}).get("ReplicaKmsKeyID")
+    return str(wanted) if wanted else None
+
+
+def _encrypt(storage: Any, rule: Rule, key: str) -> None:
+    wanted = _replica_key(rule)
     if not wanted:
         return
     name = _destination(rule)

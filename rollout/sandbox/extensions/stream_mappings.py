@@ -10,6 +10,9 @@ Guide): throttles don't count as attempts, splitting a batch doesn't either; a r
 makes the lowest reported sequence number the checkpoint; discarded batches are described to the
 on-failure destination; `IteratorAge` is the age of the last record of a batch.
 
+With IAM enforced the function's role reads the stream and sends to the destination ("Execution role
+permissions" of the same guide); a stream that can't be read is tried again.
+
 Patched: `_poll_dynamodb_streams`. A stream has one shard here and `ParallelizationFactor` has no
 effect. Pauses between attempts are shorter than AWS's.
 """
@@ -26,6 +29,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rollout.sandbox.emulator import deliver, module, wrap
+from rollout.sandbox.extensions.iam_record import key_of
+from rollout.sandbox.extensions.service_roles import LAMBDA, STREAM, send_refusal
+from rollout.sandbox.iam import Question, key_refusal, role_refusal
+from rollout.sandbox.iam.decisions import enforced
 
 Record = dict[str, Any]
 
@@ -96,7 +103,7 @@ def _poll(functions: Any, streams: Any, account: str, region: str, mapping: Any)
         position = _position(functions, streams, mapping, table)
         size = int(mapping.get("BatchSize") or 100)
         taken = streams.stream_records_since(table, position, size)
-        if not taken:
+        if not taken or not _readable(function["config"], mapping):
             return False
         matching = functions._apply_filter_criteria(taken, mapping)
         if not matching:
@@ -110,6 +117,21 @@ def _poll(functions: Any, streams: Any, account: str, region: str, mapping: Any)
         work = Delivery(functions, mapping, function)
         functions._dispatch_esm_batch(identity, work.run, matching, position + len(taken))
         return True
+
+
+def _readable(config: Any, mapping: Any) -> bool:
+    """Whether the function's role can read the stream, and open its table's key."""
+    if not enforced():
+        return True
+    arn, role = mapping["EventSourceArn"], config.get("Role", "")
+    asked = [Question(action, arn) for action in STREAM if action != "dynamodb:ListStreams"]
+    refused = role_refusal(role, LAMBDA, config["FunctionArn"], *asked)
+    uses, key = key_of("dynamodb:GetRecords", arn)
+    context = {"kms:ViaService": f"dynamodb.{arn.split(':')[3]}.amazonaws.com"}
+    refused = refused or key_refusal(key, uses, context, role=role, service=LAMBDA)
+    if refused:
+        mapping["LastProcessingResult"] = f"PROBLEM: {refused}"
+    return not refused
 
 
 def _wake_in(functions: Any, identity: str, wait_s: float) -> None:
@@ -189,7 +211,8 @@ class Delivery:
 
     def _give_up(self, batch: Batch, result: Any, condition: str) -> list[Batch]:
         target = ((self.mapping.get("DestinationConfig") or {}).get("OnFailure") or {}).get("Destination")
-        if target:
+        config = self.function["config"]
+        if target and not send_refusal(config.get("Role", ""), LAMBDA, config["FunctionArn"], target):
             deliver(target, json.dumps(self._description(batch, result, condition)))
         return []
 
