@@ -28,6 +28,7 @@ from constructs import Construct
 
 from shared.grants import document
 from shared.site import Site
+from shared.suppressions import suppress
 from shared.transport import tls_only
 
 
@@ -53,6 +54,7 @@ class PrivateBucket(Construct):
         statements: tuple[dict[str, object], ...] = (),
         bucket_key: bool = True,
         locked_days: int | None = None,
+        replicated: bool = False,
     ) -> None:
         super().__init__(scope, id)
         self.bucket = S3Bucket(
@@ -96,8 +98,16 @@ class PrivateBucket(Construct):
         )
         if locked_days:
             self._lock(locked_days)
-        if access_logs is not None and site.settings.audit.enabled:
-            log_access(self, thing=thing, bucket=self.name, logs=access_logs)
+        if access_logs is not None:
+            if site.settings.audit.enabled:
+                log_access(self, thing=thing, bucket=self.name, logs=access_logs)
+            else:
+                suppress(self.bucket, "CKV_AWS_18", "Access is logged where the audit capability is on")
+        suppress(self.bucket, "CKV2_AWS_62", "Nothing waits for its objects")
+        if key_arn is None:
+            suppress(self.bucket, "CKV_AWS_145", "AWS delivers such logs to SSE-S3 buckets only")
+        if not replicated:
+            suppress(self.bucket, "CKV_AWS_144", "Of its region alone; what must outlive a region is replicated")
 
     def _lock(self, days: int) -> None:
         S3BucketObjectLockConfigurationA(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
 from cdktf_cdktf_provider_aws.sfn_state_machine import (
     SfnStateMachine,
     SfnStateMachineLoggingConfiguration,
@@ -14,8 +13,10 @@ from constructs import Construct
 
 from functions.workflow import render
 from shared.grants import Grant, invoke, send_traces
+from shared.logs import log_group
 from shared.role import service_role
 from shared.site import PARTITION, Site
+from shared.suppressions import suppress
 from stacks.compute.function import PaymentFunction
 
 
@@ -27,13 +28,7 @@ class PaymentWorkflow(Construct):
     ) -> None:
         super().__init__(scope, id)
         self.name = site.name("payment")
-        logs = CloudwatchLogGroup(
-            self,
-            "logs",
-            name=f"/aws/vendedlogs/states/{self.name}",
-            retention_in_days=site.settings.logs.retention_days,
-            kms_key_id=key_arn,
-        )
+        logs = log_group(self, "logs", site=site, name=f"/aws/vendedlogs/states/{self.name}", key_arn=key_arn)
         role = service_role(
             self,
             site=site,
@@ -58,6 +53,9 @@ class PaymentWorkflow(Construct):
             ),
             tracing_configuration=SfnStateMachineTracingConfiguration(enabled=True),
             depends_on=[role.granted],
+        )
+        suppress(
+            self.machine, "CKV_AWS_285", "Payment data stays out of the logs (PAY-22); errors and states are in them"
         )
 
     @property

@@ -19,7 +19,7 @@ class ReceiptsBucket(Construct):
 
     def __init__(self, scope: Construct, id: str, *, site: Site, key: RegionalKey) -> None:
         super().__init__(scope, id)
-        receipts = PrivateBucket(self, "receipts", site=site, thing="receipts", key_arn=key.arn)
+        receipts = PrivateBucket(self, "receipts", site=site, thing="receipts", key_arn=key.arn, replicated=True)
         logs = PrivateBucket(
             self,
             "access-logs",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
 from cdktf_cdktf_provider_aws.wafv2_web_acl import (
     Wafv2WebAcl,
     Wafv2WebAclDefaultAction,
@@ -26,6 +25,7 @@ from cdktf_cdktf_provider_aws.wafv2_web_acl_logging_configuration import (
 )
 from constructs import Construct
 
+from shared.logs import log_group
 from shared.site import Site
 from stacks.edge.api import PaymentApi
 
@@ -67,14 +67,8 @@ class Firewall(Construct):
             visibility_config=Wafv2WebAclVisibilityConfig(**_visibility(name)),
         )
         Wafv2WebAclAssociation(self, "stage", resource_arn=api.stage.arn, web_acl_arn=self.acl.arn)
-        logs = CloudwatchLogGroup(
-            self,
-            "logs",
-            # WAF writes only to groups whose names begin so (WAF Developer Guide, CloudWatch Logs).
-            name=f"aws-waf-logs-{name}",
-            retention_in_days=site.settings.logs.retention_days,
-            kms_key_id=key_arn,
-        )
+        # WAF writes only to groups whose names begin so (WAF Developer Guide, CloudWatch Logs).
+        logs = log_group(self, "logs", site=site, name=f"aws-waf-logs-{name}", key_arn=key_arn)
         Wafv2WebAclLoggingConfiguration(
             self,
             "logging",

@@ -19,6 +19,7 @@ from cdktf_cdktf_provider_aws.vpc import Vpc
 from constructs import Construct
 
 from shared.site import Site
+from shared.suppressions import suppress
 from stacks.network.addresses import AddressPlan
 
 
@@ -50,6 +51,7 @@ class IsolatedVpc(Construct):
             # Local zones and wavelength zones would need opting in.
             filter=[DataAwsAvailabilityZonesFilter(name="opt-in-status", values=["opt-in-not-required"])],
         )
+        suppress(zones, "CKV_AWS_394", "Which zones there are differs by account; a subnet stays where it was made")
         self.private_route_table = RouteTable(
             self, "private-routes", vpc_id=self.vpc.id, tags={"Name": site.name("private")}
         )

@@ -6,11 +6,11 @@ layer, which owns the key, may itself need the network (docs/decisions/flow-logs
 
 from __future__ import annotations
 
-from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
 from cdktf_cdktf_provider_aws.flow_log import FlowLog
 from constructs import Construct
 
 from shared.grants import Grant
+from shared.logs import log_group
 from shared.role import service_role
 from shared.site import Site
 
@@ -20,13 +20,7 @@ class FlowLogs(Construct):
 
     def __init__(self, scope: Construct, id: str, *, site: Site, vpc_id: str, key_arn: str) -> None:
         super().__init__(scope, id)
-        logs = CloudwatchLogGroup(
-            self,
-            "logs",
-            name=f"/aws/vpc/{site.name('flow-logs')}",
-            retention_in_days=site.settings.logs.retention_days,
-            kms_key_id=key_arn,
-        )
+        logs = log_group(self, "logs", site=site, name=f"/aws/vpc/{site.name('flow-logs')}", key_arn=key_arn)
         role = service_role(
             self,
             site=site,
