@@ -89,7 +89,7 @@ class Project:
                 f"environment {self.environment.environment!r} lives in an AWS account and has no sandbox"
             )
         try:
-            return Sandbox(endpoint, self.workspace.sandbox)
+            return Sandbox(endpoint, self.workspace.sandbox, enforce_iam=self.environment.target.enforce_iam)
         except SandboxError as error:
             raise SandboxUnavailableError(str(error)) from error
 
