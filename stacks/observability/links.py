@@ -75,5 +75,5 @@ class ObservabilityLinksStack(LayerStack):
             bucket=audit.athena_results_bucket_name,
             settings=settings.lifecycle,
             expire_days=settings.audit.results_days,
-            noncurrent_days=1,
+            noncurrent_days=settings.audit.results_days,
         )

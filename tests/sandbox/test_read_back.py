@@ -304,6 +304,17 @@ def trail_tags(aws: Clients) -> bool:
     return bool(aws("cloudtrail").list_tags(ResourceIdList=[arn])["ResourceTagList"][0]["TagsList"] == tags)
 
 
+def trail_logs(aws: Clients) -> bool:
+    aws("s3").create_bucket(Bucket="trail-logs")
+    logs = {
+        "CloudWatchLogsLogGroupArn": f"arn:aws:logs:{HOME}:{ACCOUNT}:log-group:/trail:*",
+        "CloudWatchLogsRoleArn": ROLE,
+    }
+    aws("cloudtrail").create_trail(Name="logged", S3BucketName="trail-logs", **logs)
+    found = aws("cloudtrail").get_trail(Name="logged")["Trail"]
+    return {name: found.get(name) for name in logs} == logs
+
+
 def cluster_log_exports(aws: Clients) -> bool:
     aws("rds").create_db_cluster(
         DBClusterIdentifier="c",
@@ -328,6 +339,7 @@ def scaling_target_groups(aws: Clients) -> bool:
 PROBES: list[Probe] = [
     web_acl_logging,
     trail_tags,
+    trail_logs,
     cluster_log_exports,
     scaling_target_groups,
     domain_of_each_region,

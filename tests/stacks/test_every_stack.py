@@ -20,12 +20,18 @@ EXPECTED_TAGS = {"Environment", "Region", "CostCenter", "Owner", "Project", "Man
 # Attributes by which resources are named; what is named by its parent or by AWS is not here.
 NAMES = {
     "aws_api_gateway_rest_api": "name",
+    "aws_athena_named_query": "name",
+    "aws_athena_workgroup": "name",
+    "aws_cloudtrail": "name",
     "aws_cloudwatch_dashboard": "dashboard_name",
     "aws_cloudwatch_event_bus": "name",
     "aws_cloudwatch_log_group": "name",
+    "aws_cloudwatch_log_metric_filter": "name",
     "aws_cloudwatch_metric_alarm": "alarm_name",
     "aws_db_subnet_group": "name",
     "aws_dynamodb_table": "name",
+    # With underscores: hyphens would have to be quoted in queries.
+    "aws_glue_catalog_database": "name",
     "aws_iam_role": "name",
     "aws_kms_alias": "name",
     "aws_lambda_function": "function_name",
@@ -96,7 +102,7 @@ def test_every_name_carries_the_suffix(synthesized: Synthesized) -> None:
     named = 0
     for stack, type, name, resource in synthesized.everything():
         if type in NAMES:
-            value = resource[NAMES[type]]
+            value = resource[NAMES[type]].replace("_", "-")
             carried = value.endswith(f"-{suffix}") or f"-{suffix}/" in value
             assert carried or value.startswith("${"), f"{stack}/{type}.{name}: {value}"
             named += 1
@@ -159,6 +165,7 @@ def test_functions_reserve_what_the_configuration_says(synthesized: Synthesized)
 def test_data_stores_are_encrypted_with_the_regions_key(synthesized: Synthesized) -> None:
     """PAY-19: encryption at rest with KMS for tables, queues, topics, logs, clusters."""
     key = {
+        "aws_cloudtrail": "kms_key_id",
         "aws_cloudwatch_log_group": "kms_key_id",
         "aws_sqs_queue": "kms_master_key_id",
         "aws_sns_topic": "kms_master_key_id",

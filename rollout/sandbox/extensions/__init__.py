@@ -38,6 +38,7 @@ from rollout.sandbox.extensions import (
     stepfunctions_runs,
     stored_settings,
     stream_mappings,
+    trail_delivery,
     vpc_endpoints,
     waf_logging,
 )
@@ -72,6 +73,7 @@ ADDITIONS: tuple[ModuleType, ...] = (
     launch_templates,
     autoscaling_groups,
     load_balancer_targets,
+    trail_delivery,
 )
 
 

@@ -2,7 +2,7 @@
 
 Upstream: Step Functions forgets `tracingConfiguration`, event source mappings forget their key,
 metrics and poller settings, a Route 53 health check loses its regions and children, an event bus
-loses a policy that is given as a document.
+loses a policy that is given as a document, a trail its tags and its log group.
 
 AWS: CreateStateMachine (Step Functions), CreateEventSourceMapping (Lambda), HealthCheckConfig
 (Route 53) and PutPermission (EventBridge) in the services' API references.
@@ -19,6 +19,7 @@ from typing import Any
 
 from rollout.sandbox.emulator import module, wrap
 
+_TRAIL_LOGS = ("CloudWatchLogsLogGroupArn", "CloudWatchLogsRoleArn")
 _MAPPING_SETTINGS = (
     "KMSKeyArn",
     "MetricsConfig",
@@ -33,7 +34,7 @@ def apply() -> None:
     _keep_mapping_settings(module("services.lambda_svc"))
     _keep_health_check_lists(module("services.route53"))
     _keep_bus_policy(module("services.eventbridge"))
-    _keep_trail_tags(module("services.cloudtrail"))
+    _keep_trail_settings(module("services.cloudtrail"))
     _keep_log_exports(module("services.rds"))
     _keep_target_groups(module("services.autoscaling"))
 
@@ -101,13 +102,17 @@ def _keep_bus_policy(events: Any) -> None:
     wrap(events, "_put_permission", put)
 
 
-def _keep_trail_tags(trails: Any) -> None:
+def _keep_trail_settings(trails: Any) -> None:
     def create(original: Any, data: Any) -> Any:
         answer = original(data)
-        if answer[0] == 200 and data.get("TagsList"):
-            arn = json.loads(answer[2])["TrailARN"]
-            trails._add_tags({"ResourceId": arn, "TagsList": data["TagsList"]})
-        return answer
+        if answer[0] != 200:
+            return answer
+        made = json.loads(answer[2])
+        if data.get("TagsList"):
+            trails._add_tags({"ResourceId": made["TrailARN"], "TagsList": data["TagsList"]})
+        logs = {name: data[name] for name in _TRAIL_LOGS if data.get(name)}
+        trails._trails[made["Name"]].update(logs)
+        return trails._ok({**made, **logs})
 
     wrap(trails, "_create_trail", create)
 
