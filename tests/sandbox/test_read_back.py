@@ -122,6 +122,15 @@ def prefix_list_rule(aws: Clients) -> bool:
     return bool(found.get("PrefixListId") == name)
 
 
+def revoked_way_out(aws: Clients) -> bool:
+    """As Terraform's provider revokes it: with ports, which mean nothing for every protocol."""
+    _, _, group = network(aws)
+    everywhere = {"IpProtocol": "-1", "FromPort": 0, "ToPort": 0, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    aws("ec2").revoke_security_group_egress(GroupId=group, IpPermissions=[everywhere])
+    (found,) = aws("ec2").describe_security_groups(GroupIds=[group])["SecurityGroups"]
+    return not found["IpPermissionsEgress"]
+
+
 def domain_name(aws: Clients, **settings: Any) -> tuple[Any, str]:
     gateway, name = aws("apigateway"), f"{uuid.uuid4().hex[:8]}.example.com"
     gateway.create_domain_name(
@@ -350,6 +359,7 @@ PROBES: list[Probe] = [
     flow_log,
     flow_log_options,
     prefix_list_rule,
+    revoked_way_out,
     domain_without_mutual_tls,
     domain_update,
     empty_base_path,

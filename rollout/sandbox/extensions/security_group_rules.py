@@ -1,10 +1,12 @@
-"""Security group rules on a prefix list say which prefix list.
+"""Security group rules on a prefix list say which prefix list; a rule for every protocol has no ports.
 
 Upstream: neither the request's prefix list is read nor is one described, so Terraform plans to
-replace the rule (and its provider then fails).
+replace the rule (and its provider then fails). The rule that lets a new group reach everything stays
+when it is revoked with ports, as the provider does: every group keeps a way out.
 
 AWS: `PrefixListIds` of IpPermission and `prefixListId` of SecurityGroupRule in the EC2 API
-reference.
+reference; there too: with protocol -1, "traffic on all ports is allowed, regardless of any ports you
+specify".
 
 Patched: `_parse_ip_permissions`, `_sg_rule_xml`.
 """
@@ -22,6 +24,9 @@ def apply() -> None:
     def parse(original: Any, params: Any, prefix: str) -> Any:
         rules = original(params, prefix)
         for number, rule in enumerate(rules, 1):
+            if rule["IpProtocol"] == "-1":
+                rule.pop("FromPort", None)
+                rule.pop("ToPort", None)
             lists = rule["PrefixListIds"]
             while name := network._p(params, f"{prefix}.{number}.PrefixListIds.{len(lists) + 1}.PrefixListId"):
                 said = network._p(params, f"{prefix}.{number}.PrefixListIds.{len(lists) + 1}.Description")
