@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from shared.contracts import Need, Outputs, StackSpec, Where
 from stacks.data.contract import DataOutputs
-from stacks.edge.contract import EdgeOutputs
+from stacks.edge.contract import AssetsOutputs, EdgeOutputs
 from stacks.network.contract import NetworkOutputs
 
 
@@ -71,7 +71,7 @@ OBSERVABILITY = StackSpec(
     owner="team-sre",
     publishes=ObservabilityOutputs,
     also=(AuditOutputs, FlowLogFilesOutputs),
-    needs=(Need(NetworkOutputs), Need(DataOutputs), Need(EdgeOutputs)),
+    needs=(Need(NetworkOutputs), Need(DataOutputs), Need(EdgeOutputs), Need(AssetsOutputs)),
     factory="stacks.observability.stack:ObservabilityStack",
 )
 

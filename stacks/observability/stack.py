@@ -14,7 +14,8 @@ from stacks.observability.alarms.payments import ALL_REGIONS_ALARM, FAILURE_RATE
 from stacks.observability.alarms.region import RegionAlarms
 from stacks.observability.alerts import Alerts
 from stacks.observability.audit.audit import Audit
-from stacks.observability.capabilities import Readings, contracts_to_read
+from stacks.observability.capabilities import contracts_to_read
+from stacks.observability.capabilities.readings import Readings
 from stacks.observability.contract import OBSERVABILITY, FlowLogFilesOutputs, ObservabilityOutputs
 from stacks.observability.dashboards.dashboard import Dashboards
 from stacks.observability.flow_log_files import FlowLogFiles

@@ -306,6 +306,17 @@ def web_acl_logging(aws: Clients) -> bool:
     return bool(found["LogDestinationConfigs"] == to)
 
 
+def headers_policy_sections(aws: Clients) -> bool:
+    """No section but the one that was given."""
+    given = {"FrameOptions": {"Override": True, "FrameOption": "DENY"}}
+    made = aws("cloudfront").create_response_headers_policy(
+        ResponseHeadersPolicyConfig={"Name": uuid.uuid4().hex, "SecurityHeadersConfig": given}
+    )["ResponseHeadersPolicy"]["Id"]
+    found = aws("cloudfront").get_response_headers_policy(Id=made)["ResponseHeadersPolicy"]
+    sections = {name for name in found["ResponseHeadersPolicyConfig"] if name.endswith("HeadersConfig")}
+    return sections == {"SecurityHeadersConfig"}
+
+
 def trail_tags(aws: Clients) -> bool:
     aws("s3").create_bucket(Bucket="trail-logs")
     tags = [{"Key": "Layer", "Value": "audit"}]
@@ -347,6 +358,7 @@ def scaling_target_groups(aws: Clients) -> bool:
 
 PROBES: list[Probe] = [
     web_acl_logging,
+    headers_policy_sections,
     trail_tags,
     trail_logs,
     cluster_log_exports,

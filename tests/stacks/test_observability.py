@@ -119,6 +119,11 @@ AWS_METRICS: dict[tuple[str, str], set[tuple[str, ...]]] = {
         ("AWS/CloudFront", name): {("DistributionId", "Region")}
         for name in ("5xxErrorRate", "4xxErrorRate", "Requests")
     },
+    # CloudFront Developer Guide, "Values for CloudFront distribution metrics"
+    **{
+        ("AWS/CloudFront", name): {("DistributionId", "Region")}
+        for name in ("5xxErrorRate", "4xxErrorRate", "Requests")
+    },
 }
 OWN_METRICS = {*METRICS, HANDED_OVER_METRIC, UNREADABLE_METRIC}
 STATISTICS = {"Sum", "Average", "Minimum", "Maximum", "SampleCount", "p50", "p90", "p99"}

@@ -17,7 +17,8 @@ from stacks.observability.alarms.queues import queue_alarms
 from stacks.observability.alarms.receipts import receipt_alarms
 from stacks.observability.alarms.table import table_alarms
 from stacks.observability.alarms.workflow import workflow_alarms
-from stacks.observability.capabilities import NOTHING_READ, Readings, capability_alarms
+from stacks.observability.capabilities import capability_alarms
+from stacks.observability.capabilities.readings import NOTHING_READ, Readings
 
 UNWELL = "region-unwell"
 

@@ -8,32 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
 from shared.contracts import Outputs
 from shared.site import Site
+from stacks.edge.contract import AssetsOutputs
 from stacks.observability.alarms.alarm import AlarmSpec
 from stacks.observability.capabilities.activity import activity_alarms, activity_widgets
+from stacks.observability.capabilities.assets import assets_alarms, assets_widgets
 from stacks.observability.capabilities.audit import audit_alarms, audit_widgets
 from stacks.observability.capabilities.flow_logs import flow_log_alarms, flow_log_widgets
+from stacks.observability.capabilities.readings import Readings
 from stacks.observability.capabilities.relational import relational_alarms, relational_widgets
-
-Contract = TypeVar("Contract", bound=Outputs)
-
-
-class Readings:
-    """What the observability stack has read of other layers, by contract: ids that no name tells."""
-
-    def __init__(self, *outputs: Outputs) -> None:
-        self._outputs = {type(found): found for found in outputs}
-
-    def __getitem__(self, contract: type[Contract]) -> Contract:
-        found = self._outputs[contract]
-        assert isinstance(found, contract)
-        return found
-
-
-NOTHING_READ = Readings()
 
 
 @dataclass(frozen=True)
@@ -51,6 +37,7 @@ class Watch:
 WATCHES: Mapping[str, Watch] = MappingProxyType(
     {
         "activity": Watch(activity_alarms, activity_widgets),
+        "assets": Watch(assets_alarms, assets_widgets, reads=(AssetsOutputs,)),
         "audit": Watch(audit_alarms, audit_widgets),
         "flow_logs": Watch(flow_log_alarms, flow_log_widgets),
         "relational": Watch(relational_alarms, relational_widgets),

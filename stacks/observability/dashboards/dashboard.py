@@ -10,7 +10,7 @@ from constructs import Construct
 
 from shared.site import Site
 from stacks.observability.alarms.region import RegionAlarms
-from stacks.observability.capabilities import Readings
+from stacks.observability.capabilities.readings import Readings
 from stacks.observability.dashboards.all_regions import all_regions
 from stacks.observability.dashboards.one_region import one_region
 

@@ -8,7 +8,8 @@ from typing import Any
 from functions.catalogue import FUNCTIONS
 from shared.site import Site
 from stacks.observability import metrics
-from stacks.observability.capabilities import NOTHING_READ, Readings, capability_widgets
+from stacks.observability.capabilities import capability_widgets
+from stacks.observability.capabilities.readings import NOTHING_READ, Readings
 from stacks.observability.dashboards.widgets import COLOURS, Line, alarm_states, body, graph, heading
 from stacks.observability.metrics import Formula, Metric
 
