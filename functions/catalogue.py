@@ -6,6 +6,7 @@ it to the code: the settings that the code reads, and the AWS calls that it make
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from types import MappingProxyType
@@ -38,6 +39,9 @@ EVENT_SOURCE = "tripoint.payments"
 HANDED_OVER = "PaymentHandedOver"
 """The detail type whose `detail.next_region` says to which region's bus it goes and which takes it."""
 
+LAUNCH_HOOK, TERMINATE_HOOK = "serving", "drained"
+"""The lifecycle hooks of the web tier's group: what `register_targets` sees to before an instance serves, and goes."""
+
 EVENT_DETAIL_TYPES = (
     "PaymentReceived",
     "PaymentAuthorized",
@@ -61,6 +65,8 @@ class Env(StrEnum):
     VAULT_RETENTION_DAYS = "VAULT_RETENTION_DAYS"
     FAILOVER_ORDER = "FAILOVER_ORDER"
     METRICS_REGIONS = "METRICS_REGIONS"
+    AUTO_SCALING_GROUP = "AUTO_SCALING_GROUP"
+    TARGET_GROUP_ARN = "TARGET_GROUP_ARN"
     PROCESSOR_KIND = "PROCESSOR_KIND"
     PROCESSOR_TABLE = "PROCESSOR_TABLE"
     PROCESSOR_URL = "PROCESSOR_URL"
@@ -111,6 +117,25 @@ class Grant(Enum):
         "* (CloudWatch has no resource-level permission)",
         ("cloudwatch:GetMetricData",),
     )
+    WEB_DESCRIBE = (
+        "web tier: describe",
+        "* (none of these has resource-level permission)",
+        (
+            "autoscaling:DescribeAutoScalingGroups",
+            "ec2:DescribeInstances",
+            "elasticloadbalancing:DescribeTargetHealth",
+        ),
+    )
+    WEB_INSTANCES = (
+        "web tier: end waits, replace instances",
+        "Auto Scaling group",
+        ("autoscaling:CompleteLifecycleAction", "autoscaling:SetInstanceHealth"),
+    )
+    WEB_TARGETS = (
+        "web tier: register and deregister",
+        "target group",
+        ("elasticloadbalancing:DeregisterTargets", "elasticloadbalancing:RegisterTargets"),
+    )
     TRACES_PUT = (
         "traces: put",
         "* (X-Ray has no resources)",
@@ -129,7 +154,7 @@ class FunctionSpec:
 
     `trigger` is what invokes it: the API, a state of the workflow, the ledger's stream, a rule of
     the region's event bus, or a schedule. Outside of the VPC (`in_vpc` False) runs only what
-    touches no payment and needs other regions' endpoints, which the VPC has no way to. `capability`
+    touches no payment and needs endpoints that the VPC has no way to. `capability`
     is the optional capability that it belongs to, None for what every environment has.
     """
 
@@ -275,7 +300,17 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
     ),
 )
 
-CAPABILITY_FUNCTIONS: tuple[FunctionSpec, ...] = ()
+CAPABILITY_FUNCTIONS: tuple[FunctionSpec, ...] = (
+    FunctionSpec(
+        name="register_targets",
+        description="Keeps the web tier's target group as its Auto Scaling group is",
+        trigger="schedule",
+        in_vpc=False,
+        env=(Env.AUTO_SCALING_GROUP, Env.TARGET_GROUP_ARN),
+        grants=(Grant.WEB_DESCRIBE, Grant.WEB_INSTANCES, Grant.WEB_TARGETS),
+        capability="web",
+    ),
+)
 """The functions of optional capabilities, deployed where their capability is on."""
 
 EVERY_FUNCTION: tuple[FunctionSpec, ...] = FUNCTIONS + CAPABILITY_FUNCTIONS
@@ -291,6 +326,11 @@ WORKFLOW_FUNCTIONS: tuple[str, ...] = (
     "record_failure",
 )
 """The functions that the state machine invokes, by the order of their states."""
+
+
+def functions_with(capabilities: Collection[str]) -> tuple[FunctionSpec, ...]:
+    """The functions of an environment with these capabilities on."""
+    return tuple(spec for spec in EVERY_FUNCTION if spec.capability is None or spec.capability in capabilities)
 
 
 def function(name: str) -> FunctionSpec:

@@ -32,6 +32,8 @@ ENVIRONMENT = {
     "VAULT_RETENTION_DAYS": "30",
     "FAILOVER_ORDER": REGION,
     "METRICS_REGIONS": "us-east-1,eu-west-1,ap-southeast-1",
+    "AUTO_SCALING_GROUP": "web",
+    "TARGET_GROUP_ARN": f"arn:aws:elasticloadbalancing:{REGION}:123456789012:targetgroup/web/1234567890123456",
     "PROCESSOR_KIND": "simulator",
     "PROCESSOR_TABLE": "processor",
     "POWERTOOLS_SERVICE_NAME": "payments",

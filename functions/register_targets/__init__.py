@@ -1,0 +1,1 @@
+"""Keeping the web tier's target group as its Auto Scaling group is."""
