@@ -54,24 +54,23 @@ def document(statements: Sequence[Mapping[str, Any]]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
 
 
+# EC2 assumes an instance profile's role without saying for which account: under a condition on that the instance would
+# have no credentials. Nobody needs it: a role is put on an instance by who may pass it, in its own account
+# (IAM User Guide, "Grant a user permissions to pass a role to an AWS service").
+NAMES_NO_SOURCE = frozenset({"ec2.amazonaws.com"})
+
+
 def trust(service: str, account_id: str, source_arn: str | None = None) -> str:
     """A trust policy: one service may assume the role, for this account only (no confused deputy).
 
     ``source_arn`` narrows it further to one resource, or a pattern where the resource does not exist yet.
     """
-    conditions: dict[str, dict[str, str]] = {"StringEquals": {"aws:SourceAccount": account_id}}
-    if source_arn is not None:
-        conditions["ArnLike"] = {"aws:SourceArn": source_arn}
-    return document(
-        [
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": service},
-                "Action": "sts:AssumeRole",
-                "Condition": conditions,
-            }
-        ]
-    )
+    statement: dict[str, Any] = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    if service not in NAMES_NO_SOURCE:
+        statement["Condition"] = {"StringEquals": {"aws:SourceAccount": account_id}}
+        if source_arn is not None:
+            statement["Condition"]["ArnLike"] = {"aws:SourceArn": source_arn}
+    return document([statement])
 
 
 def use_key(key_arn: str, sid: str = "UseRegionalKey") -> Grant:

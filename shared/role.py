@@ -20,6 +20,7 @@ MAX_SESSION_S = 3600
 class ServiceRole:
     """The role, and its policy: what uses the role right after it is made depends on ``granted``."""
 
+    name: str
     arn: str
     granted: IamRolePolicy
 
@@ -53,4 +54,4 @@ def service_role(
         max_session_duration=MAX_SESSION_S,
     )
     granted = IamRolePolicy(scope, "policy", role=role.id, name=does, policy=policy(grants))
-    return ServiceRole(role.arn, granted)
+    return ServiceRole(role.name, role.arn, granted)

@@ -30,8 +30,17 @@ class FunctionCode:
     hash: str
 
 
+@dataclass(frozen=True)
+class StoredFile:
+    """A file in the bucket; what reads it depends on ``stored``. ``sha256`` is hexadecimal."""
+
+    key: str
+    sha256: str
+    stored: S3Object
+
+
 class FunctionCodes(Construct):
-    """The region's zips, each under its own digest: another content is another object."""
+    """The region's zips and other code, each under its own digest: another content is another object."""
 
     def __init__(
         self, scope: Construct, id: str, *, site: Site, zips: Mapping[str, Path], key_arn: str, access_logs: str
@@ -42,16 +51,24 @@ class FunctionCodes(Construct):
 
     def of(self, function: str) -> FunctionCode:
         """Upload one function's zip."""
-        zip = self._zips[function]
-        digest = hashlib.sha256(zip.read_bytes()).digest()
-        uploaded = S3Object(
+        zip = self.put(function, self._zips[function])
+        code_hash = base64.b64encode(bytes.fromhex(zip.sha256)).decode()
+        return FunctionCode(zip.stored.bucket, zip.stored.key, code_hash)
+
+    def put(self, name: str, file: Path) -> StoredFile:
+        """Upload a file; its key begins with ``name``."""
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        key = f"{name}/{digest}{file.suffix}"
+        stored = S3Object(
             self,
-            function,
+            name,
             bucket=self._bucket.name,
-            key=f"{function}/{digest.hex()}.zip",
-            source=TerraformAsset(self, f"{function}-zip", path=str(zip.resolve()), type=AssetType.FILE).path,
-            source_hash=digest.hex(),
+            key=key,
+            source=TerraformAsset(
+                self, f"{name}-{file.suffix.removeprefix('.')}", path=str(file.resolve()), type=AssetType.FILE
+            ).path,
+            source_hash=digest,
             # Encryption and versions are the bucket's own.
             depends_on=[self._bucket.versioning, self._bucket.encryption],
         )
-        return FunctionCode(uploaded.bucket, uploaded.key, base64.b64encode(digest).decode())
+        return StoredFile(key, digest, stored)

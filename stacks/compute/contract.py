@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from shared.contracts import Need, Outputs, StackSpec, Where
 from stacks.data.contract import DataOutputs
-from stacks.network.contract import NetworkOutputs
+from stacks.network.contract import ApplicationTierOutputs, NetworkOutputs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +30,28 @@ class ComputeOutputs(Outputs):
     events_dlq_arn: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class WebComputeOutputs(Outputs):
+    """The web tier's instances, and the target group that the load balancer sends requests to."""
+
+    stack: ClassVar[str] = "compute"
+    capabilities: ClassVar[tuple[str, ...]] = ("web",)
+
+    web_target_group_arn: str
+    # How CloudWatch names it: the end of its ARN.
+    web_target_group_dimension: str
+    web_auto_scaling_group_name: str
+    web_launch_template_id: str
+    register_targets_function_name: str
+
+
 COMPUTE = StackSpec(
     name="compute",
     layer="compute",
     owner="team-payments",
     publishes=ComputeOutputs,
-    needs=(Need(NetworkOutputs), Need(DataOutputs)),
+    also=(WebComputeOutputs,),
+    needs=(Need(NetworkOutputs), Need(DataOutputs), Need(ApplicationTierOutputs, capabilities=("web",))),
     factory="stacks.compute.stack:ComputeStack",
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from constructs import Construct
 
@@ -82,6 +82,11 @@ class PaymentFunctions(Construct):
         """Tell functions added from now on where the workflow is."""
         self._values[Env.STATE_MACHINE_ARN] = state_machine_arn
         self._resources[Verb.WORKFLOW_START] = state_machine_arn
+
+    def know(self, values: Mapping[Env, str], resources: Mapping[Verb, str]) -> None:
+        """Tell functions added from now on what a capability has made."""
+        self._values.update(values)
+        self._resources.update(resources)
 
     def add(self, name: str, extra_grants: Iterable[Grant] = ()) -> PaymentFunction:
         """Make one function of the catalogue."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cdktf import ITerraformDependable
 from cdktf_cdktf_provider_aws.cloudwatch_event_rule import CloudwatchEventRule
 from cdktf_cdktf_provider_aws.cloudwatch_event_target import CloudwatchEventTarget
 from cdktf_cdktf_provider_aws.lambda_permission import LambdaPermission
@@ -12,7 +13,10 @@ from stacks.compute.function import PaymentFunction
 
 
 class EveryMinute(Construct):
-    """Invokes a function each minute. What one minute misses the next does not make up for: no dead-letter queue."""
+    """Invokes a function each minute: no dead-letter queue, the next minute comes anyway.
+
+    What needs the function to be invoked already depends on ``parts``.
+    """
 
     def __init__(self, scope: Construct, id: str, *, site: Site, function: PaymentFunction) -> None:
         super().__init__(scope, id)
@@ -23,7 +27,7 @@ class EveryMinute(Construct):
             description="Each minute",
             schedule_expression="rate(1 minute)",
         )
-        LambdaPermission(
+        permission = LambdaPermission(
             self,
             "permission",
             statement_id="Schedule",
@@ -33,4 +37,5 @@ class EveryMinute(Construct):
             source_arn=rule.arn,
             depends_on=[function.function],
         )
-        CloudwatchEventTarget(self, "target", rule=rule.name, target_id="function", arn=function.arn)
+        target = CloudwatchEventTarget(self, "target", rule=rule.name, target_id="function", arn=function.arn)
+        self.parts: tuple[ITerraformDependable, ...] = (permission, target)

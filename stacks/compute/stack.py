@@ -15,9 +15,10 @@ from stacks.compute.contract import COMPUTE, ComputeOutputs
 from stacks.compute.functions import PaymentFunctions
 from stacks.compute.routes import Arrivals
 from stacks.compute.schedule import EveryMinute
+from stacks.compute.web.tier import WebTier
 from stacks.compute.workflow import PaymentWorkflow
 from stacks.data.contract import DataOutputs
-from stacks.network.contract import NetworkOutputs
+from stacks.network.contract import ApplicationTierOutputs, NetworkOutputs
 
 
 class ComputeStack(LayerStack):
@@ -61,6 +62,20 @@ class ComputeStack(LayerStack):
         receiver = functions.add("take_over", [send_to_queue(undelivered.arn)])
         Arrivals(self, "arrivals", site=site, bus_name=bus.name, receiver=receiver, dlq_arn=undelivered.arn)
         EveryMinute(self, "aggregate", site=site, function=functions.add("aggregate_outcomes"))
+        if site.settings.web.enabled:
+            tier = self.consume(ApplicationTierOutputs)
+            web = WebTier(
+                self,
+                "web",
+                site=site,
+                network=network,
+                application=tier,
+                codes=codes,
+                functions=functions,
+                key_arn=data.key_arn,
+                tags={**site.tags(self.spec.layer), **inputs.tags},
+            )
+            self.publish(web.outputs)
         self.publish(
             ComputeOutputs(
                 api_function_name=api.name,

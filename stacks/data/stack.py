@@ -9,6 +9,7 @@ from shared.site import Site
 from shared.stack import BuildInputs, LayerStack
 from stacks.data.buckets import ReceiptsBucket
 from stacks.data.contract import DATA, DataOutputs
+from stacks.data.key_users import key_users
 from stacks.data.tables import GlobalTable, VaultTable
 
 
@@ -20,7 +21,7 @@ class DataStack(LayerStack):
     def __init__(self, scope: Construct, site: Site, inputs: BuildInputs) -> None:
         super().__init__(scope, site, inputs)
         owner = None if site.is_primary else self.consume(DataOutputs, site.environment.primary)
-        key = RegionalKey(self, "key", site=site, thing="data", for_services=True)
+        key = RegionalKey(self, "key", site=site, thing="data", for_services=True, statements=key_users(site))
         payments = GlobalTable(
             self,
             "payments",

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from shared.contracts import Need, Outputs, StackSpec, Where
-from stacks.compute.contract import ComputeOutputs
+from stacks.compute.contract import ComputeOutputs, WebComputeOutputs
 from stacks.data.contract import DataOutputs
+from stacks.network.contract import WebNetworkOutputs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,18 +53,37 @@ class AssetsOutputs(Outputs):
     assets_url: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class WebOutputs(Outputs):
+    """A region's load balancer, and the name that leads to it."""
+
+    stack: ClassVar[str] = "edge"
+    capabilities: ClassVar[tuple[str, ...]] = ("web",)
+
+    web_domain_name: str
+    # Without a trailing slash.
+    web_url: str
+    web_certificate_arn: str
+    load_balancer_arn: str
+    # How CloudWatch names it: the end of its ARN.
+    load_balancer_dimension: str
+    load_balancer_dns_name: str
+
+
 EDGE = StackSpec(
     name="edge",
     layer="edge",
     owner="team-edge",
     publishes=EdgeOutputs,
-    also=(AssetsOutputs,),
+    also=(AssetsOutputs, WebOutputs),
     # The primary makes the hosted zone and proves the name to ACM for every region, and makes the distribution.
     needs=(
         Need(DataOutputs),
         Need(ComputeOutputs),
         Need(EdgeOutputs, Where.PRIMARY),
         Need(AssetsOutputs, Where.PRIMARY),
+        Need(WebNetworkOutputs),
+        Need(WebComputeOutputs),
     ),
     factory="stacks.edge.stack:EdgeStack",
 )

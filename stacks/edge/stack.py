@@ -6,7 +6,7 @@ from constructs import Construct
 
 from shared.site import Site
 from shared.stack import BuildInputs, LayerStack
-from stacks.compute.contract import ComputeOutputs
+from stacks.compute.contract import ComputeOutputs, WebComputeOutputs
 from stacks.data.contract import DataOutputs
 from stacks.edge.account import ApiGatewayLogging
 from stacks.edge.api import PaymentApi
@@ -16,7 +16,9 @@ from stacks.edge.contract import EDGE, AssetsOutputs, EdgeOutputs
 from stacks.edge.domain import CustomDomain
 from stacks.edge.firewall import Firewall
 from stacks.edge.routing import RegionalRouting
+from stacks.edge.web.entrance import WebEntrance
 from stacks.edge.zone import Zone, given_zone, made_zone
+from stacks.network.contract import WebNetworkOutputs
 
 
 class EdgeStack(LayerStack):
@@ -52,6 +54,18 @@ class EdgeStack(LayerStack):
         )
         if site.settings.assets.enabled:
             self.publish(self._assets(zone, access_logs=data.access_logs_bucket_name))
+
+        if site.settings.web.enabled:
+            web = WebEntrance(
+                self,
+                "web",
+                site=site,
+                zone=zone,
+                network=self.consume(WebNetworkOutputs),
+                compute=self.consume(WebComputeOutputs),
+                access_logs=data.access_logs_bucket_name,
+            )
+            self.publish(web.outputs)
 
     def _assets(self, zone: Zone, access_logs: str) -> AssetsOutputs:
         scope = Construct(self, "assets")

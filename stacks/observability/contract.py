@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from shared.contracts import Need, Outputs, StackSpec, Where
+from stacks.compute.contract import WebComputeOutputs
 from stacks.data.contract import DataOutputs
-from stacks.edge.contract import AssetsOutputs, EdgeOutputs
+from stacks.edge.contract import AssetsOutputs, EdgeOutputs, WebOutputs
 from stacks.network.contract import NetworkOutputs
 
 
@@ -71,7 +72,14 @@ OBSERVABILITY = StackSpec(
     owner="team-sre",
     publishes=ObservabilityOutputs,
     also=(AuditOutputs, FlowLogFilesOutputs),
-    needs=(Need(NetworkOutputs), Need(DataOutputs), Need(EdgeOutputs), Need(AssetsOutputs)),
+    needs=(
+        Need(NetworkOutputs),
+        Need(DataOutputs),
+        Need(EdgeOutputs),
+        Need(AssetsOutputs),
+        Need(WebComputeOutputs),
+        Need(WebOutputs),
+    ),
     factory="stacks.observability.stack:ObservabilityStack",
 )
 

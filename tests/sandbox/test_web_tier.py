@@ -105,6 +105,13 @@ def template_is_changed(aws: Clients, make: Make) -> bool:
     return bool(group.read()["LaunchTemplate"]["Version"] == "$Latest")
 
 
+def size_follows_the_bounds(aws: Clients, make: Make) -> bool:
+    group = make(aws)
+    aws("autoscaling").update_auto_scaling_group(AutoScalingGroupName=group.name, MinSize=3)
+    found = group.read()
+    return found["DesiredCapacity"] == len(found["Instances"]) == 3
+
+
 def hooks_of_the_creation(aws: Clients, make: Make) -> bool:
     group = make(aws, LifecycleHookSpecificationList=[HOOK])
     found = aws("autoscaling").describe_lifecycle_hooks(AutoScalingGroupName=group.name)["LifecycleHooks"]
@@ -192,6 +199,7 @@ PROBES: list[Probe] = [
     volume_key,
     group_settings,
     template_is_changed,
+    size_follows_the_bounds,
     hooks_of_the_creation,
     instances_are_in_the_subnet,
     instances_that_leave_are_terminated,

@@ -1,7 +1,8 @@
 """Auto Scaling groups keep their settings, and their instances are instances of EC2.
 
 Upstream: a group forgets its instances' lifetime, warm-up and maintenance policy, the lifecycle hooks given with its
-creation, and a later launch template. Its instances exist in the group alone; SetInstanceHealth does not exist.
+creation, a later launch template, and that its size follows its bounds. Its instances exist in the group alone;
+SetInstanceHealth does not exist.
 
 AWS: CreateAutoScalingGroup, UpdateAutoScalingGroup and SetInstanceHealth (EC2 Auto Scaling API reference);
 DescribeInstances tells the private address of every instance, one of its subnet, and takes a filter `instance-id`
@@ -52,7 +53,11 @@ def _keep_settings(groups: Any) -> None:
     def update(original: Any, params: Any) -> Any:
         answer = original(params)
         if answer[0] == 200:
-            _store(groups, params, groups._asgs[groups._p(params, "AutoScalingGroupName")])
+            group = groups._asgs[groups._p(params, "AutoScalingGroupName")]
+            _store(groups, params, group)
+            # "the new minimum becomes the desired capacity", and the new maximum likewise (UpdateAutoScalingGroup).
+            group["DesiredCapacity"] = min(max(group["DesiredCapacity"], group["MinSize"]), group["MaxSize"])
+            groups._reconcile_instances(group)
         return answer
 
     def describe(original: Any, params: Any) -> Any:

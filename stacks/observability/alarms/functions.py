@@ -9,10 +9,11 @@ from stacks.observability.metrics import API_FUNCTION, error_rate, function, fun
 
 def function_alarms(site: Site) -> list[AlarmSpec]:
     """Errors, throttles and duration of each group of functions."""
-    return [spec for group, names in function_groups().items() for spec in _group_alarms(site, group, names)]
+    return [spec for group, names in function_groups().items() for spec in group_alarms(site, group, names)]
 
 
-def _group_alarms(site: Site, group: str, names: tuple[str, ...]) -> list[AlarmSpec]:
+def group_alarms(site: Site, group: str, names: tuple[str, ...]) -> list[AlarmSpec]:
+    """Errors, throttles and duration of a function, or of steps of the workflow together."""
     settings = site.settings.alarms
     retried = API_FUNCTION not in names
     # The workflow and the stream try again; a caller of the API sees the first error.

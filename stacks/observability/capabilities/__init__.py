@@ -12,7 +12,8 @@ from typing import Any
 
 from shared.contracts import Outputs
 from shared.site import Site
-from stacks.edge.contract import AssetsOutputs
+from stacks.compute.contract import WebComputeOutputs
+from stacks.edge.contract import AssetsOutputs, WebOutputs
 from stacks.observability.alarms.alarm import AlarmSpec
 from stacks.observability.capabilities.activity import activity_alarms, activity_widgets
 from stacks.observability.capabilities.assets import assets_alarms, assets_widgets
@@ -20,6 +21,7 @@ from stacks.observability.capabilities.audit import audit_alarms, audit_widgets
 from stacks.observability.capabilities.flow_logs import flow_log_alarms, flow_log_widgets
 from stacks.observability.capabilities.readings import Readings
 from stacks.observability.capabilities.relational import relational_alarms, relational_widgets
+from stacks.observability.capabilities.web import web_alarms, web_widgets
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ WATCHES: Mapping[str, Watch] = MappingProxyType(
         "assets": Watch(assets_alarms, assets_widgets, reads=(AssetsOutputs,)),
         "audit": Watch(audit_alarms, audit_widgets),
         "flow_logs": Watch(flow_log_alarms, flow_log_widgets),
+        "web": Watch(web_alarms, web_widgets, reads=(WebComputeOutputs, WebOutputs)),
         "relational": Watch(relational_alarms, relational_widgets),
     }
 )

@@ -1,0 +1,51 @@
+"""The web tier's edge, put together."""
+
+from __future__ import annotations
+
+from constructs import Construct
+
+from shared.site import Site
+from stacks.compute.contract import WebComputeOutputs
+from stacks.edge.certificate import issued_certificate
+from stacks.edge.contract import WebOutputs
+from stacks.edge.web.load_balancer import WebLoadBalancer
+from stacks.edge.web.routing import WebRouting
+from stacks.edge.zone import Zone
+from stacks.network.contract import WebNetworkOutputs
+
+
+class WebEntrance(Construct):
+    """The name's certificate, the load balancer that presents it, and how DNS leads there."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        site: Site,
+        zone: Zone,
+        network: WebNetworkOutputs,
+        compute: WebComputeOutputs,
+        access_logs: str,
+    ) -> None:
+        super().__init__(scope, id)
+        name = f"{site.settings.web.subdomain}.{site.environment.domain.name}"
+        certificate_arn = issued_certificate(self, site=site, zone=zone, name=name, thing="web", proves=site.is_primary)
+        entrance = WebLoadBalancer(
+            self,
+            "load-balancer",
+            site=site,
+            network=network,
+            compute=compute,
+            certificate_arn=certificate_arn,
+            access_logs=access_logs,
+        )
+        WebRouting(self, "routing", site=site, zone=zone, name=name, balancer=entrance)
+        self.outputs = WebOutputs(
+            web_domain_name=name,
+            web_url=f"https://{name}",
+            web_certificate_arn=certificate_arn,
+            load_balancer_arn=entrance.balancer.arn,
+            load_balancer_dimension=entrance.balancer.arn_suffix,
+            load_balancer_dns_name=entrance.balancer.dns_name,
+        )
