@@ -73,14 +73,6 @@ class AggregateSettings(RegionSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TargetsSettings(RegionSettings):
-    """The web tier's Auto Scaling group, and the target group that has its instances' addresses."""
-
-    auto_scaling_group: str
-    target_group_arn: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class ReceiptSettings(RegionSettings):
     """The bucket of receipts and the key of this region that encrypts them."""
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from functions.payments import aws
-from functions.payments.settings import TargetsSettings, load
+from functions.payments.settings import load
 from functions.payments.telemetry import instrumented, logger
 from functions.register_targets.aws import AutoScalingGroup, TargetGroup
 from functions.register_targets.logic import reconcile
+from functions.register_targets.settings import TargetsSettings
 
 
 @instrumented
