@@ -7,7 +7,7 @@ service has no resource-level permission for the action (the grant says so).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,6 +78,11 @@ def use_key(key_arn: str, sid: str = "UseRegionalKey") -> Grant:
     return Grant(sid, ("kms:Decrypt", "kms:GenerateDataKey"), (key_arn,))
 
 
+def decrypt_with_key(key_arn: str) -> Grant:
+    """Decrypt, and nothing else, with one key."""
+    return Grant("DecryptWithRegionalKey", ("kms:Decrypt",), (key_arn,))
+
+
 def write_logs(log_group_arn: str) -> Grant:
     """Write to one log group; the group itself is made by Terraform."""
     return Grant("WriteLogs", ("logs:CreateLogStream", "logs:PutLogEvents"), (f"{log_group_arn}:*",))
@@ -88,21 +93,23 @@ def send_traces() -> Grant:
     return Grant("SendTraces", ("xray:PutTraceSegments", "xray:PutTelemetryRecords"), ("*",))
 
 
-def attach_to_vpc() -> Grant:
-    """Let Lambda manage the function's network interfaces. EC2 has no resource-level permission for the describing
-    actions, and Lambda checks the others without one."""
-    return Grant(
-        "AttachToVpc",
-        (
-            "ec2:CreateNetworkInterface",
-            "ec2:DescribeNetworkInterfaces",
-            "ec2:DescribeSubnets",
-            "ec2:DeleteNetworkInterface",
-            "ec2:AssignPrivateIpAddresses",
-            "ec2:UnassignPrivateIpAddresses",
+def attach_to_vpc(ec2: Callable[[str], str]) -> list[Grant]:
+    """Let Lambda manage the function's network interfaces. The describing actions work on all resources only, the
+    others need all interfaces of the account and region (Lambda Developer Guide, "Giving Lambda functions access to
+    resources in an Amazon VPC").
+
+    ``ec2`` gives the ARN of EC2's resources of this account and region.
+    """
+    interfaces = ec2("network-interface/*")
+    return [
+        Grant("AttachToVpc", ("ec2:CreateNetworkInterface",), (interfaces, ec2("security-group/*"), ec2("subnet/*"))),
+        Grant(
+            "KeepNetworkInterfaces",
+            ("ec2:AssignPrivateIpAddresses", "ec2:DeleteNetworkInterface", "ec2:UnassignPrivateIpAddresses"),
+            (interfaces,),
         ),
-        ("*",),
-    )
+        Grant("FindNetworkInterfaces", ("ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"), ("*",)),
+    ]
 
 
 def invoke(function_arns: Sequence[str]) -> Grant:

@@ -24,7 +24,6 @@ ADMINISTRATION = (
     "kms:EnableKeyRotation",
     "kms:GetKeyPolicy",
     "kms:GetKeyRotationStatus",
-    "kms:ListAliases",
     "kms:ListGrants",
     "kms:ListKeyPolicies",
     "kms:ListKeyRotations",
@@ -107,9 +106,10 @@ def log_groups(site: Site, names: str = "*") -> dict[str, object]:
         "Sid": "LogGroups",
         "Effect": "Allow",
         "Principal": {"Service": f"logs.{site.region}.amazonaws.com"},
-        "Action": list(USE),
+        # Describing a key has no encryption context: under this condition it would be granted to nobody.
+        "Action": [action for action in USE if action != "kms:DescribeKey"],
         "Resource": "*",
-        "Condition": {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": site.arn("logs", f"log-group:{names}")}},
+        "Condition": {"StringLike": {"kms:EncryptionContext:aws:logs:arn": site.arn("logs", f"log-group:{names}")}},
     }
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
-from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
 from cdktf_cdktf_provider_aws.lambda_function import (
     LambdaFunction,
     LambdaFunctionEnvironment,
@@ -14,9 +14,11 @@ from cdktf_cdktf_provider_aws.lambda_function import (
 )
 from constructs import Construct
 
-from shared.grants import Grant, attach_to_vpc, use_key, write_logs
+from shared.grants import Grant, attach_to_vpc, decrypt_with_key, use_key, write_logs
+from shared.logs import log_group
 from shared.role import service_role
 from shared.site import Site
+from shared.suppressions import suppress
 from stacks.compute.code import FunctionCode
 from stacks.network.contract import NetworkOutputs
 
@@ -24,7 +26,7 @@ from stacks.network.contract import NetworkOutputs
 class PaymentFunction(Construct):
     """A zip in the private subnets: memory, timeout and reserved concurrency from the configuration (PAY-03).
 
-    Without ``network`` it runs outside of the VPC.
+    Without ``network`` it runs outside of the VPC. With ``read_only`` it cannot encrypt with the region's key.
     """
 
     def __init__(
@@ -41,25 +43,25 @@ class PaymentFunction(Construct):
         grants: Sequence[Grant],
         network: NetworkOutputs | None,
         key_arn: str,
+        read_only: bool = False,
     ) -> None:
         super().__init__(scope, id)
         settings = site.settings.functions
         thing = name.replace("_", "-")
         self.name = site.name(thing)
-        logs = CloudwatchLogGroup(
-            self,
-            "logs",
-            name=f"/aws/lambda/{self.name}",
-            retention_in_days=site.settings.logs.retention_days,
-            kms_key_id=key_arn,
-        )
+        logs = log_group(self, "logs", site=site, name=f"/aws/lambda/{self.name}", key_arn=key_arn)
         role = service_role(
             self,
             site=site,
             thing=thing,
             service="lambda.amazonaws.com",
             does="function",
-            grants=[write_logs(logs.arn), use_key(key_arn), *([attach_to_vpc()] if network else []), *grants],
+            grants=[
+                write_logs(logs.arn),
+                decrypt_with_key(key_arn) if read_only else use_key(key_arn),
+                *(attach_to_vpc(partial(site.arn, "ec2")) if network else []),
+                *grants,
+            ],
         )
         self.function = LambdaFunction(
             self,
@@ -88,6 +90,14 @@ class PaymentFunction(Construct):
             # Without its policy a function in a VPC cannot be created.
             depends_on=[role.granted],
         )
+        suppress(
+            self.function, "CKV_AWS_116", "Who invokes it keeps what failed: the workflow, the stream's or rule's queue"
+        )
+        suppress(
+            self.function, "CKV_AWS_272", "The one who deploys builds the zip and pins its hash; no signer in between"
+        )
+        if network is None:
+            suppress(self.function, "CKV_AWS_117", "It only calls AWS APIs, which the VPC has no endpoints for")
 
     @property
     def arn(self) -> str:

@@ -27,7 +27,6 @@ class ApiGatewayLogging(Construct):
                     (
                         "logs:CreateLogGroup",
                         "logs:CreateLogStream",
-                        "logs:DescribeLogGroups",
                         "logs:DescribeLogStreams",
                         "logs:FilterLogEvents",
                         "logs:GetLogEvents",
@@ -37,7 +36,9 @@ class ApiGatewayLogging(Construct):
                         site.arn("logs", "log-group:API-Gateway-Execution-Logs_*"),
                         site.arn("logs", f"log-group:/aws/apigateway/{site.name('payments')}:*"),
                     ),
-                )
+                ),
+                # CloudWatch Logs has no resource-level permission for it.
+                Grant("FindLogGroups", ("logs:DescribeLogGroups",), ("*",)),
             ],
         )
         self.account = ApiGatewayAccount(

@@ -29,6 +29,8 @@ GATEWAY_ACTIONS = {
         "dynamodb:ConditionCheckItem",
     ),
 }
+# What optional capabilities need besides: to tell a missing object from a forbidden one, and to list summaries.
+CAPABILITY_ACTIONS = {"processing": {"s3": ("s3:ListBucket",)}}
 INTERFACE_ACTIONS = {
     "states": ("states:StartExecution",),
     "events": ("events:PutEvents",),
@@ -57,7 +59,7 @@ class ServiceEndpoints(Construct):
                 service_name=_service_name(site, service),
                 vpc_endpoint_type="Gateway",
                 route_table_ids=[network.private_route_table.id],
-                policy=_endpoint_policy(site, actions),
+                policy=_endpoint_policy(site, service, (*actions, *_of_capabilities(site, service))),
                 tags={"Name": site.name(service)},
             )
             for service, actions in GATEWAY_ACTIONS.items()
@@ -72,7 +74,7 @@ class ServiceEndpoints(Construct):
                 private_dns_enabled=True,
                 subnet_ids=network.private_subnet_ids,
                 security_group_ids=[self.security_group.id],
-                policy=_endpoint_policy(site, actions),
+                policy=_endpoint_policy(site, service, actions),
                 tags={"Name": site.name(service)},
             )
 
@@ -152,7 +154,26 @@ def _service_name(site: Site, service: str) -> str:
     return f"com.amazonaws.{site.region}.{service}"
 
 
-def _endpoint_policy(site: Site, actions: Sequence[str]) -> str:
+def _of_capabilities(site: Site, service: str) -> list[str]:
+    on = site.environment.capabilities
+    return [action for name, more in CAPABILITY_ACTIONS.items() if name in on for action in more.get(service, ())]
+
+
+def _resources(site: Site, service: str) -> list[str]:
+    """What of a service the environment has made in this region, by its names."""
+    ours = site.name("*")
+    secret = site.environment.processor.secret_name or ours
+    return {
+        "s3": [site.bucket_arn("*"), f"{site.bucket_arn('*')}/*"],
+        "dynamodb": [site.arn("dynamodb", f"table/{ours}")],
+        "states": [site.arn("states", f"stateMachine:{ours}")],
+        "events": [site.arn("events", f"event-bus/{ours}")],
+        # Secrets Manager ends a secret's ARN with six random characters.
+        "secretsmanager": [site.arn("secretsmanager", f"secret:{secret}-??????")],
+    }[service]
+
+
+def _endpoint_policy(site: Site, service: str, actions: Sequence[str]) -> str:
     return document(
         [
             {
@@ -160,7 +181,7 @@ def _endpoint_policy(site: Site, actions: Sequence[str]) -> str:
                 "Effect": "Allow",
                 "Principal": {"AWS": "*"},
                 "Action": list(actions),
-                "Resource": "*",
+                "Resource": _resources(site, service),
                 "Condition": {
                     "StringEquals": {"aws:PrincipalAccount": site.account_id, "aws:ResourceAccount": site.account_id}
                 },

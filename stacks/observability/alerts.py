@@ -64,12 +64,12 @@ def _topic_policy(site: Site, topic_arn: str) -> str:
                 "Action": "sns:Subscribe",
                 "Resource": topic_arn,
                 "Condition": {
-                    "StringEquals": {"sns:Protocol": "sqs"},
-                    "ArnEquals": {
+                    "StringEquals": {
+                        "sns:Protocol": "sqs",
                         "sns:Endpoint": [
                             site.at(region).arn("sqs", site.name(ALERTS_QUEUE)) for region in site.environment.regions
-                        ]
-                    },
+                        ],
+                    }
                 },
             },
         ]

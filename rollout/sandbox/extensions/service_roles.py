@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import threading
 from contextvars import ContextVar
 from typing import Any
 
@@ -68,8 +69,10 @@ _LOG_KEY = (
     "kms:ReEncryptFrom",
     "kms:ReEncryptTo",
     "kms:GenerateDataKey",
-    "kms:DescribeKey",
 )
+
+# AWS delivers within minutes.
+_FIRST_FLOWS_S = 10.0
 
 # Role and state machine of the execution that is running.
 _running: ContextVar[tuple[str, str]] = ContextVar("tripoint_execution", default=("", ""))
@@ -169,7 +172,7 @@ def _without(functions: Any, role: str, data: Any) -> Any:
     """The refusal of a function whose role lacks what Lambda needs for its settings; None if it lacks nothing."""
     if (data.get("VpcConfig") or {}).get("SubnetIds"):
         for action in _ATTACH:
-            if identity_refusal(role, Question(action, "*"), via=LAMBDA):
+            if identity_refusal(role, Question(action, _interface(functions, action)), via=LAMBDA):
                 what = action.removeprefix("ec2:")
                 return _invalid(
                     functions, f"The provided execution role does not have permissions to call {what} on EC2"
@@ -178,6 +181,14 @@ def _without(functions: Any, role: str, data: Any) -> Any:
     if queue and ":sqs:" in queue and identity_refusal(role, Question("sqs:SendMessage", queue), via=LAMBDA):
         return _invalid(functions, "The provided execution role does not have permissions to call SendMessage on SQS")
     return None
+
+
+def _interface(functions: Any, action: str) -> str:
+    """Only describing has no resource-level permission."""
+    if action.startswith("ec2:Describe"):
+        return "*"
+    region, account = functions._func_arn("any").split(":")[3:5]
+    return f"arn:aws:ec2:{region}:{account}:network-interface/eni-0123456789abcdef0"
 
 
 def _mapping_refusal(functions: Any, data: Any) -> Any:
@@ -376,14 +387,25 @@ def _create_flow_logs(original: Any, params: Any) -> Any:
     network = module("services.ec2")
     known = set(network._flow_logs.keys())
     answer = original(params)
+    place = (network.get_account_id(), network.get_region())
     for name, log in network._flow_logs.items():
-        if name in known or log.get("LogDestinationType") != "cloud-watch-logs":
-            continue
-        region, account = network.get_region(), network.get_account_id()
-        source = f"arn:aws:ec2:{region}:{account}:vpc-flow-log/{name}"
-        stream = f"{str(log['LogDestination']).removesuffix(':*')}:log-stream:eni"
-        asked = [Question(f"logs:{action}", stream) for action in ("CreateLogStream", "PutLogEvents")]
-        asked.append(Question("logs:DescribeLogStreams", stream.partition(":log-stream:")[0] + ":*"))
+        if name not in known and log.get("LogDestinationType") == "cloud-watch-logs":
+            # The role's policy may still be on its way when the flow log is made.
+            first = threading.Timer(_FIRST_FLOWS_S, _deliver_flows, (place, name, log))
+            first.daemon = True
+            first.start()
+    return answer
+
+
+def _deliver_flows(place: tuple[str, str], name: str, log: Any) -> None:
+    """The first delivery of a flow log; whether it could be made is in its status."""
+    account, region = place
+    source = f"arn:aws:ec2:{region}:{account}:vpc-flow-log/{name}"
+    stream = f"{str(log['LogDestination']).removesuffix(':*')}:log-stream:eni"
+    asked = [Question(f"logs:{action}", stream) for action in ("CreateLogStream", "PutLogEvents")]
+    asked.append(Question("logs:DescribeLogStreams", stream.partition(":log-stream:")[0] + ":*"))
+    with module("core.responses").request_scope(account, region):
+        if name not in module("services.ec2")._flow_logs:
+            return
         if role_refusal(log.get("DeliverLogsPermissionArn") or "", "vpc-flow-logs.amazonaws.com", source, *asked):
             log.update(DeliverLogsStatus="FAILED", DeliverLogsErrorMessage="Access error")
-    return answer
