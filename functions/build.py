@@ -66,7 +66,7 @@ def build_all(out_dir: Path) -> dict[str, BuiltFunction]:
 
 def function_files(spec: FunctionSpec) -> dict[str, Path]:
     """The platform's own files in a function's zip, by their names in it."""
-    folders = ["payments", spec.name] + (["processor"] if spec.talks_to_processor else [])
+    folders = ["payments", spec.name, *(["processor"] if spec.talks_to_processor else []), *spec.uses]
     files = {"functions/__init__.py": _ROOT / "__init__.py"}
     for folder in folders:
         for path in (_ROOT / folder).rglob("*.py"):

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Literal
 
 ProcessorKind = Literal["simulator", "http"]
-Trigger = Literal["api", "workflow", "stream", "event", "schedule"]
+Trigger = Literal["api", "workflow", "stream", "event", "schedule", "object", "call"]
 
 SERVICE_NAME = "payments"
 """POWERTOOLS_SERVICE_NAME of every function: the `service` dimension of the metrics. One value
@@ -26,6 +26,9 @@ METRICS = (
     "PaymentsFailed",
     "PaymentsRefunded",
 )
+UPLOAD_METRICS = ("UploadsProcessed", "UploadsRefused")
+"""Merchants' uploads, by what became of them."""
+
 HANDED_OVER_METRIC = "PaymentsHandedOver"
 """Payments that their region could not finish and gave to the next one. No outcome: it has one there."""
 
@@ -67,6 +70,12 @@ class Env(StrEnum):
     METRICS_REGIONS = "METRICS_REGIONS"
     AUTO_SCALING_GROUP = "AUTO_SCALING_GROUP"
     TARGET_GROUP_ARN = "TARGET_GROUP_ARN"
+    SESSIONS_TABLE = "SESSIONS_TABLE"
+    UPLOADS_BUCKET = "UPLOADS_BUCKET"
+    UPLOADS_KEY_ARN = "UPLOADS_KEY_ARN"
+    UPLOADS_MAX_MB = "UPLOADS_MAX_MB"
+    ALERT_TOPIC_ARN = "ALERT_TOPIC_ARN"
+    ALERT_QUIET_S = "ALERT_QUIET_S"
     PROCESSOR_KIND = "PROCESSOR_KIND"
     PROCESSOR_TABLE = "PROCESSOR_TABLE"
     PROCESSOR_URL = "PROCESSOR_URL"
@@ -136,6 +145,16 @@ class Grant(Enum):
         "target group",
         ("elasticloadbalancing:DeregisterTargets", "elasticloadbalancing:RegisterTargets"),
     )
+    SESSIONS_CREATE = ("sessions: create", "sessions table", ("dynamodb:PutItem",))
+    SESSIONS_UPDATE = ("sessions: touch, save, expire", "sessions table", ("dynamodb:UpdateItem",))
+    UPLOADS_READ = ("uploads: read", "uploads bucket's objects (incoming/*)", ("s3:GetObject",))
+    # Without it S3 answers 403 for an object that is not there (S3 API reference, GetObject).
+    UPLOADS_MISS = ("uploads: tell what is not there", "uploads bucket", ("s3:ListBucket",))
+    # The condition on the summary that is replaced takes reading (S3 user guide, "Conditional writes").
+    SUMMARIES_PUT = ("summaries: put", "uploads bucket's objects (processed/*)", ("s3:GetObject", "s3:PutObject"))
+    SUMMARIES_LIST = ("summaries: list", "uploads bucket (prefix processed/)", ("s3:ListBucket",))
+    SUMMARIES_READ = ("summaries: read", "uploads bucket's objects (processed/*)", ("s3:GetObject",))
+    ALERTS_PUBLISH = ("alerts: publish", "alert topic", ("sns:Publish",))
     TRACES_PUT = (
         "traces: put",
         "* (X-Ray has no resources)",
@@ -153,9 +172,11 @@ class FunctionSpec:
     """One Lambda function. Its zip, its folder and its name here are the same word.
 
     `trigger` is what invokes it: the API, a state of the workflow, the ledger's stream, a rule of
-    the region's event bus, or a schedule. Outside of the VPC (`in_vpc` False) runs only what
-    touches no payment and needs endpoints that the VPC has no way to. `capability`
-    is the optional capability that it belongs to, None for what every environment has.
+    the region's event bus, a schedule, what S3 tells of an object, or somebody's call. Outside of
+    the VPC (`in_vpc` False) runs only what touches no payment and needs endpoints that the VPC has
+    no way to. `capability` is the optional capability that it belongs to, None for what every
+    environment has. `uses` are the libraries in its zip besides `payments`, folders here. With
+    `read_only` its policy holds nothing that writes or encrypts, beside its own logs and traces.
     """
 
     name: str
@@ -166,6 +187,8 @@ class FunctionSpec:
     grants: tuple[Grant, ...] = ()
     talks_to_processor: bool = False
     counts: bool = False
+    uses: tuple[str, ...] = ()
+    read_only: bool = False
     capability: str | None = None
 
     @property
@@ -309,6 +332,42 @@ CAPABILITY_FUNCTIONS: tuple[FunctionSpec, ...] = (
         env=(Env.AUTO_SCALING_GROUP, Env.TARGET_GROUP_ARN),
         grants=(Grant.WEB_DESCRIBE, Grant.WEB_INSTANCES, Grant.WEB_TARGETS),
         capability="web",
+    ),
+    FunctionSpec(
+        name="process_object",
+        description="Sums up merchants' settlement files as they come, or one when asked",
+        trigger="object",
+        env=(Env.UPLOADS_BUCKET, Env.UPLOADS_KEY_ARN, Env.UPLOADS_MAX_MB, Env.SESSIONS_TABLE),
+        grants=(
+            Grant.UPLOADS_READ,
+            Grant.UPLOADS_MISS,
+            Grant.SUMMARIES_PUT,
+            Grant.SESSIONS_CREATE,
+            Grant.SESSIONS_UPDATE,
+        ),
+        counts=True,
+        uses=("sessions", "uploads"),
+        capability="processing",
+    ),
+    FunctionSpec(
+        name="analyze_uploads",
+        description="Totals of processed uploads, by day and name; only reads",
+        trigger="call",
+        env=(Env.UPLOADS_BUCKET,),
+        grants=(Grant.SUMMARIES_LIST, Grant.SUMMARIES_READ),
+        uses=("uploads",),
+        read_only=True,
+        capability="processing",
+    ),
+    FunctionSpec(
+        name="monitor_replication",
+        description="Turns what S3 could not replicate into alerts",
+        trigger="object",
+        in_vpc=False,
+        env=(Env.ALERT_TOPIC_ARN, Env.ALERT_QUIET_S, Env.SESSIONS_TABLE),
+        grants=(Grant.ALERTS_PUBLISH, Grant.SESSIONS_CREATE, Grant.SESSIONS_UPDATE),
+        uses=("sessions",),
+        capability="processing",
     ),
 )
 """The functions of optional capabilities, deployed where their capability is on."""

@@ -58,5 +58,7 @@ def analyze(query: Query, *, summaries: Summaries) -> dict[str, Any]:
             totals[currency] = totals.get(currency, Total()) + total
     return {
         **counts,
-        "totals": {currency: {"count": one.count, "amount": one.amount} for currency, one in sorted(totals.items())},
+        "totals": {
+            currency: {"records": one.records, "amount": one.amount} for currency, one in sorted(totals.items())
+        },
     }

@@ -45,13 +45,13 @@ class RefusedLine:
 
 @dataclass(frozen=True)
 class Total:
-    """Records of one currency; `amount` in its minor unit."""
+    """Records of one currency, and their `amount` in its minor unit."""
 
-    count: int = 0
+    records: int = 0
     amount: int = 0
 
     def __add__(self, other: Total) -> Total:
-        return Total(self.count + other.count, self.amount + other.amount)
+        return Total(self.records + other.records, self.amount + other.amount)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,9 @@ class Summary:
             "accepted": self.accepted,
             "refused": self.refused,
             "refused_lines": [{"line": one.line, "reason": one.reason} for one in self.refused_lines],
-            "totals": {currency: {"count": one.count, "amount": one.amount} for currency, one in self.totals.items()},
+            "totals": {
+                currency: {"records": one.records, "amount": one.amount} for currency, one in self.totals.items()
+            },
         }
         return json.dumps(document, sort_keys=True)
 
@@ -107,7 +109,7 @@ def from_json(text: str | bytes) -> Summary:
             accepted=int(found["accepted"]),
             refused=int(found["refused"]),
             refused_lines=tuple(RefusedLine(one["line"], LineReason(one["reason"])) for one in found["refused_lines"]),
-            totals={name: Total(int(one["count"]), int(one["amount"])) for name, one in found["totals"].items()},
+            totals={name: Total(int(one["records"]), int(one["amount"])) for name, one in found["totals"].items()},
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"no summary: {type(error).__name__}") from error

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from shared.contracts import Need, Outputs, StackSpec, Where
-from stacks.data.contract import DataOutputs
+from stacks.data.contract import DataOutputs, UploadsOutputs
 from stacks.network.contract import ApplicationTierOutputs, NetworkOutputs
 
 
@@ -45,13 +45,34 @@ class WebComputeOutputs(Outputs):
     register_targets_function_name: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class ProcessingOutputs(Outputs):
+    """What works on a region's uploads, and where goes what it could not work on."""
+
+    stack: ClassVar[str] = "compute"
+    capabilities: ClassVar[tuple[str, ...]] = ("processing",)
+
+    process_function_name: str
+    process_function_arn: str
+    process_function_invoke_arn: str
+    analyze_function_name: str
+    replication_monitor_function_name: str
+    uploads_dlq_name: str
+    uploads_dlq_arn: str
+
+
 COMPUTE = StackSpec(
     name="compute",
     layer="compute",
     owner="team-payments",
     publishes=ComputeOutputs,
-    also=(WebComputeOutputs,),
-    needs=(Need(NetworkOutputs), Need(DataOutputs), Need(ApplicationTierOutputs, capabilities=("web",))),
+    also=(WebComputeOutputs, ProcessingOutputs),
+    needs=(
+        Need(NetworkOutputs),
+        Need(DataOutputs),
+        Need(ApplicationTierOutputs, capabilities=("web",)),
+        Need(UploadsOutputs),
+    ),
     factory="stacks.compute.stack:ComputeStack",
 )
 

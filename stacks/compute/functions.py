@@ -8,12 +8,18 @@ from constructs import Construct
 
 from functions.catalogue import SERVICE_NAME, Env, function
 from functions.catalogue import Grant as Verb
+from functions.uploads import PROCESSED
 from shared.grants import Grant
 from shared.site import Site
 from stacks.compute.code import FunctionCodes
 from stacks.compute.function import PaymentFunction
 from stacks.data.contract import DataOutputs
 from stacks.network.contract import NetworkOutputs
+
+# Listing is granted on the bucket; what may be listed of it is a condition.
+CONDITIONS: Mapping[Verb, Mapping[str, Mapping[str, str]]] = {
+    Verb.SUMMARIES_LIST: {"StringLike": {"s3:prefix": f"{PROCESSED}*"}}
+}
 
 
 class PaymentFunctions(Construct):
@@ -104,9 +110,10 @@ class PaymentFunctions(Construct):
             grants=[*(self._grant(verb) for verb in spec.grants_for(kind)), *extra_grants],
             network=self._network if spec.in_vpc else None,
             key_arn=self._data.key_arn,
+            read_only=spec.read_only,
         )
         return self.made[name]
 
     def _grant(self, verb: Verb) -> Grant:
         sid = "".join(part.capitalize() for part in verb.name.split("_"))
-        return Grant(sid, verb.actions, (self._resources[verb],))
+        return Grant(sid, verb.actions, (self._resources[verb],), CONDITIONS.get(verb, {}))

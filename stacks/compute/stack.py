@@ -13,11 +13,12 @@ from stacks.compute.changes import ChangeCapture, ChangesQueue
 from stacks.compute.code import FunctionCodes
 from stacks.compute.contract import COMPUTE, ComputeOutputs
 from stacks.compute.functions import PaymentFunctions
+from stacks.compute.processing import Processing
 from stacks.compute.routes import Arrivals
 from stacks.compute.schedule import EveryMinute
 from stacks.compute.web.tier import WebTier
 from stacks.compute.workflow import PaymentWorkflow
-from stacks.data.contract import DataOutputs
+from stacks.data.contract import DataOutputs, UploadsOutputs
 from stacks.network.contract import ApplicationTierOutputs, NetworkOutputs
 
 
@@ -76,6 +77,10 @@ class ComputeStack(LayerStack):
                 tags={**site.tags(self.spec.layer), **inputs.tags},
             )
             self.publish(web.outputs)
+        if site.settings.processing.enabled:
+            uploads = self.consume(UploadsOutputs)
+            processing = Processing(self, "processing", site=site, functions=functions, data=data, uploads=uploads)
+            self.publish(processing.outputs)
         self.publish(
             ComputeOutputs(
                 api_function_name=api.name,

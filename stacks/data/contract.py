@@ -33,11 +33,23 @@ class DataOutputs(Outputs):
     access_logs_bucket_name: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class UploadsOutputs(Outputs):
+    """Where merchants of a region put their files."""
+
+    stack: ClassVar[str] = "data"
+    capabilities: ClassVar[tuple[str, ...]] = ("processing",)
+
+    uploads_bucket_name: str
+    uploads_bucket_arn: str
+
+
 DATA = StackSpec(
     name="data",
     layer="data",
     owner="team-data",
     publishes=DataOutputs,
+    also=(UploadsOutputs,),
     # The primary owns the global tables: it is first to come and last to go.
     needs=(Need(DataOutputs, Where.PRIMARY),),
     factory="stacks.data.stack:DataStack",
@@ -59,7 +71,7 @@ DATA_LINKS = StackSpec(
     owner="team-data",
     publishes=DataLinksOutputs,
     # Replication needs every bucket to exist with versioning on.
-    needs=(Need(DataOutputs), Need(DataOutputs, Where.OTHERS)),
+    needs=(Need(DataOutputs), Need(DataOutputs, Where.OTHERS), Need(UploadsOutputs)),
     factory="stacks.data.links:DataLinksStack",
 )
 

@@ -8,7 +8,7 @@ from shared.lifecycle import BucketLifecycle
 from shared.replication import BucketReplication, ReplicatedBucket
 from shared.site import Site
 from shared.stack import BuildInputs, LayerStack
-from stacks.data.contract import DATA_LINKS, DataLinksOutputs, DataOutputs
+from stacks.data.contract import DATA_LINKS, DataLinksOutputs, DataOutputs, UploadsOutputs
 
 
 class DataLinksStack(LayerStack):
@@ -37,6 +37,16 @@ class DataLinksStack(LayerStack):
             settings=lifecycle,
             expire_days=lifecycle.access_log_days,
         )
+        processing = site.settings.processing
+        if processing.enabled:
+            BucketLifecycle(
+                self,
+                "uploads-lifecycle",
+                bucket=self.consume(UploadsOutputs).uploads_bucket_name,
+                settings=lifecycle,
+                expire_days=processing.expire_days,
+                noncurrent_days=processing.noncurrent_days,
+            )
         self.publish(DataLinksOutputs(receipts_replicated_to=list(others)))
 
 

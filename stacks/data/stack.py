@@ -11,6 +11,7 @@ from stacks.data.buckets import ReceiptsBucket
 from stacks.data.contract import DATA, DataOutputs
 from stacks.data.key_users import key_users
 from stacks.data.tables import GlobalTable, VaultTable
+from stacks.data.uploads import UploadsBucket
 
 
 class DataStack(LayerStack):
@@ -55,6 +56,9 @@ class DataStack(LayerStack):
         vault_key = RegionalKey(self, "vault-key", site=site, thing="vault", for_services=False)
         vault = VaultTable(self, "vault", site=site, key=vault_key)
         receipts = ReceiptsBucket(self, "receipts", site=site, key=key)
+        if site.settings.processing.enabled:
+            uploads = UploadsBucket(self, "uploads", site=site, key_arn=key.arn, access_logs=receipts.logs_name)
+            self.publish(uploads.outputs)
         self.publish(
             DataOutputs(
                 key_arn=key.arn,

@@ -1,10 +1,10 @@
-"""The region's REST API: three routes in front of one function."""
+"""The region's REST API: its routes, each in front of a function."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cdktf import DefaultTokenResolver, StringConcat, TerraformResource, TerraformResourceLifecycle, Tokenization
@@ -21,15 +21,15 @@ from cdktf_cdktf_provider_aws.api_gateway_request_validator import ApiGatewayReq
 from cdktf_cdktf_provider_aws.api_gateway_resource import ApiGatewayResource
 from cdktf_cdktf_provider_aws.api_gateway_rest_api import ApiGatewayRestApi, ApiGatewayRestApiEndpointConfiguration
 from cdktf_cdktf_provider_aws.api_gateway_stage import ApiGatewayStage, ApiGatewayStageAccessLogSettings
-from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
 from cdktf_cdktf_provider_aws.lambda_permission import LambdaPermission
 from constructs import Construct
 
 from functions.payments_api import API_BASE_PATH
+from shared.logs import log_group
 from shared.site import Site
-from stacks.compute.contract import ComputeOutputs
+from shared.suppressions import suppress
 from stacks.edge.account import ApiGatewayLogging
-from stacks.edge.schemas import PAYMENT_REQUEST, REFUSALS
+from stacks.edge.schemas import PAYMENT_REQUEST, PROCESS_REQUEST, REFUSALS
 
 STAGE = API_BASE_PATH
 
@@ -46,23 +46,42 @@ ACCESS_LOG_FORMAT = {
 }
 
 
+PAYMENTS, UPLOADS = "payments_api", "process_object"
+
+
+@dataclass(frozen=True)
+class ApiFunction:
+    """A function that routes lead to."""
+
+    name: str
+    arn: str
+    invoke_arn: str
+
+
 @dataclass(frozen=True)
 class Route:
     """One method of one path.
 
     ``required`` names the request parameters without which API Gateway answers 400, as it writes them
     (``method.request.header.Idempotency-Key``). ``authorization`` is NONE or AWS_IAM (signature version 4).
+    ``function`` is the one that answers, by its name in the catalogue; the route is there where that function is. With
+    ``model`` the body must be of it.
     """
 
     method: str
     path: str
-    body: bool = False
+    model: str | None = None
     required: tuple[str, ...] = ()
     authorization: str = "NONE"
+    function: str = PAYMENTS
 
 
-SUBMIT = Route("POST", "payments", body=True, required=("method.request.header.Idempotency-Key",))
+PAYMENT, PROCESS = "PaymentRequest", "ProcessRequest"
+
+SUBMIT = Route("POST", "payments", model=PAYMENT, required=("method.request.header.Idempotency-Key",))
 HEALTH = Route("GET", "health")
+# For the account's own systems (docs/decisions/process-route-is-signed.md).
+PROCESS_UPLOAD = Route("POST", "process", model=PROCESS, authorization="AWS_IAM", function=UPLOADS)
 ROUTES = (
     SUBMIT,
     Route("GET", "payments/{payment_id}", required=("method.request.path.payment_id",)),
@@ -74,13 +93,17 @@ ROUTES = (
         authorization="AWS_IAM",
     ),
     HEALTH,
+    PROCESS_UPLOAD,
 )
+# What is limited like new payments; the rest gets more.
+LIMITED = (SUBMIT, PROCESS_UPLOAD)
 
 
 class PaymentApi(Construct):
     """A regional REST API (PAY-08): validated requests, access logs, throttling, tracing.
 
-    The function answers within API Gateway's 29 s because it only accepts a payment; the workflow does the work.
+    The payments' function answers within API Gateway's 29 s because it only accepts a payment; the workflow does the
+    work. ``functions`` are those that there are, by their names in the catalogue.
     """
 
     def __init__(
@@ -89,14 +112,15 @@ class PaymentApi(Construct):
         id: str,
         *,
         site: Site,
-        compute: ComputeOutputs,
+        functions: Mapping[str, ApiFunction],
         logging: ApiGatewayLogging,
         key_arn: str,
     ) -> None:
         super().__init__(scope, id)
         self.name = site.name("payments")
         self.stage_name = STAGE
-        self._function = compute
+        self._functions = functions
+        self._routes = [route for route in ROUTES if route.function in functions]
         self.api = ApiGatewayRestApi(
             self,
             "api",
@@ -105,15 +129,12 @@ class PaymentApi(Construct):
             endpoint_configuration=ApiGatewayRestApiEndpointConfiguration(types=["REGIONAL"]),
             # The region's own host stays open: health checks and direct tests of one region have no other way in.
             disable_execute_api_endpoint=False,
+            # Another API takes the calls before this one goes.
+            lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
         )
-        self._model = ApiGatewayModel(
-            self,
-            "payment-request",
-            rest_api_id=self.api.id,
-            name="PaymentRequest",
-            content_type="application/json",
-            schema=json.dumps(PAYMENT_REQUEST),
-        )
+        self._models = {PAYMENT: self._model("payment-request", PAYMENT, PAYMENT_REQUEST)}
+        if UPLOADS in functions:
+            self._models[PROCESS] = self._model("process-request", PROCESS, PROCESS_REQUEST)
         self._validator = ApiGatewayRequestValidator(
             self,
             "validator",
@@ -123,7 +144,7 @@ class PaymentApi(Construct):
             validate_request_parameters=True,
         )
         self._resources: dict[str, ApiGatewayResource] = {}
-        methods = [part for route in ROUTES for part in self._route(route)]
+        methods = [part for route in self._routes for part in self._route(route)]
         refusals = [
             ApiGatewayGatewayResponse(
                 self,
@@ -135,22 +156,27 @@ class PaymentApi(Construct):
             )
             for refusal in REFUSALS
         ]
-        snapshot = [self.api, self._model, self._validator, *self._resources.values(), *methods, *refusals]
-        LambdaPermission(
-            self,
-            "invoke",
-            statement_id="PaymentApi",
-            action="lambda:InvokeFunction",
-            function_name=compute.api_function_name,
-            principal="apigateway.amazonaws.com",
-            source_arn=f"{self.api.execution_arn}/*",
-        )
+        parts = [*self._models.values(), self._validator, *self._resources.values()]
+        snapshot = [self.api, *parts, *methods, *refusals]
+        for name, function in functions.items():
+            LambdaPermission(
+                self,
+                _of(name, "invoke"),
+                statement_id="PaymentApi",
+                action="lambda:InvokeFunction",
+                function_name=function.name,
+                principal="apigateway.amazonaws.com",
+                source_arn=f"{self.api.execution_arn}/*",
+            )
         deployment = ApiGatewayDeployment(
             self,
             "deployment",
             rest_api_id=self.api.id,
             # A deployment is a snapshot: without a trigger, a changed API would stay unpublished.
-            triggers={"definition": self._fingerprint(snapshot), "function": compute.api_function_arn},
+            triggers={
+                "definition": self._fingerprint(snapshot),
+                **{_of(name, "function"): function.arn for name, function in functions.items()},
+            },
             depends_on=snapshot,
             lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
         )
@@ -159,6 +185,16 @@ class PaymentApi(Construct):
         self.url = site.execute_api_url(self.api.id, STAGE)
         # Where AWS serves the stage in every environment; what the health check asks.
         self.host = f"{self.api.id}.execute-api.{site.region}.amazonaws.com"
+
+    def _model(self, id: str, name: str, schema: Mapping[str, object]) -> ApiGatewayModel:
+        return ApiGatewayModel(
+            self,
+            id,
+            rest_api_id=self.api.id,
+            name=name,
+            content_type="application/json",
+            schema=json.dumps(schema),
+        )
 
     def _resource(self, path: str) -> ApiGatewayResource:
         if path not in self._resources:
@@ -183,9 +219,13 @@ class PaymentApi(Construct):
             http_method=route.method,
             authorization=route.authorization,
             request_validator_id=self._validator.id,
-            request_models={"application/json": self._model.name} if route.body else None,
+            request_models={"application/json": self._models[route.model].name} if route.model else None,
             request_parameters=dict.fromkeys(route.required, True) or None,
         )
+        if route is HEALTH:
+            suppress(method, "CKV_AWS_59", "Route 53 signs nothing; it says whether the region works, and no more")
+        elif route.authorization == "NONE":
+            suppress(method, "CKV_AWS_59", "Callers of the payment routes are not authenticated")
         integration = ApiGatewayIntegration(
             self,
             f"{id}-function",
@@ -194,21 +234,15 @@ class PaymentApi(Construct):
             http_method=method.http_method,
             type="AWS_PROXY",
             integration_http_method="POST",
-            uri=self._function.api_function_invoke_arn,
+            uri=self._functions[route.function].invoke_arn,
         )
         return [method, integration]
 
     def _stage(
         self, site: Site, deployment: ApiGatewayDeployment, logging: ApiGatewayLogging, key_arn: str
     ) -> ApiGatewayStage:
-        logs = CloudwatchLogGroup(
-            self,
-            "access-logs",
-            name=f"/aws/apigateway/{self.name}",
-            retention_in_days=site.settings.logs.retention_days,
-            kms_key_id=key_arn,
-        )
-        return ApiGatewayStage(
+        logs = log_group(self, "access-logs", site=site, name=f"/aws/apigateway/{self.name}", key_arn=key_arn)
+        stage = ApiGatewayStage(
             self,
             "stage",
             rest_api_id=self.api.id,
@@ -220,6 +254,13 @@ class PaymentApi(Construct):
             ),
             depends_on=[logging.account],
         )
+        suppress(stage, "CKV_AWS_120", "A payment's status must not be an old one")
+        suppress(
+            stage, "CKV2_AWS_51", "API Gateway shows a client certificate to HTTP backends; behind this are functions"
+        )
+        if not site.settings.edge.waf:
+            suppress(stage, "CKV2_AWS_29", "The firewall is the configuration's choice (edge.waf)")
+        return stage
 
     def _limits(self, site: Site) -> None:
         """Usage limits as the stage has them: new payments less than the rest (docs/decisions/edge-usage-limits.md).
@@ -227,26 +268,29 @@ class PaymentApi(Construct):
         API Gateway counts each method for itself, so a flood of payments never takes `/health` its share.
         """
         api = site.settings.api
-        every = self._settings(
+        before = self._settings(
             "throttling",
             "*/*",
             rate=api.rate_limit * api.reads_per_payment,
             burst=api.burst_limit * api.reads_per_payment,
         )
-        self._settings(
-            "throttling-payments",
-            # A method of a nested path would have to be escaped (`~1`), which the emulator doesn't read back.
-            f"{SUBMIT.path}/{SUBMIT.method}",
-            rate=api.rate_limit,
-            burst=api.burst_limit,
-            # Two updates of one stage at the same time are a ConflictException.
-            after=[every],
-        )
+        for route in LIMITED:
+            if route not in self._routes:
+                continue
+            before = self._settings(
+                f"throttling-{route.path}",
+                # A method of a nested path would have to be escaped (`~1`), which the emulator doesn't read back.
+                f"{route.path}/{route.method}",
+                rate=api.rate_limit,
+                burst=api.burst_limit,
+                # Two updates of one stage at the same time are a ConflictException.
+                after=[before],
+            )
 
     def _settings(
         self, id: str, path: str, *, rate: int, burst: int, after: Sequence[TerraformResource] = ()
     ) -> ApiGatewayMethodSettings:
-        return ApiGatewayMethodSettings(
+        settings = ApiGatewayMethodSettings(
             self,
             id,
             rest_api_id=self.api.id,
@@ -261,6 +305,8 @@ class PaymentApi(Construct):
             ),
             depends_on=list(after) or None,
         )
+        suppress(settings, "CKV_AWS_225", "A payment's status must not be an old one")
+        return settings
 
     def _fingerprint(self, snapshot: Sequence[TerraformResource]) -> str:
         """Changes with everything that a deployment takes its snapshot of: the resources as Terraform gets them."""
@@ -271,3 +317,8 @@ class PaymentApi(Construct):
             preparing=False,
         )
         return hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()
+
+
+def _of(function: str, id: str) -> str:
+    """The payments' function came first and has the plain ids."""
+    return id if function == PAYMENTS else f"{id}-{function.replace('_', '-')}"

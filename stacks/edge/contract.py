@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from shared.contracts import Need, Outputs, StackSpec, Where
-from stacks.compute.contract import ComputeOutputs, WebComputeOutputs
+from stacks.compute.contract import ComputeOutputs, ProcessingOutputs, WebComputeOutputs
 from stacks.data.contract import DataOutputs
 from stacks.network.contract import WebNetworkOutputs
 
@@ -84,6 +84,7 @@ EDGE = StackSpec(
         Need(AssetsOutputs, Where.PRIMARY),
         Need(WebNetworkOutputs),
         Need(WebComputeOutputs),
+        Need(ProcessingOutputs),
     ),
     factory="stacks.edge.stack:EdgeStack",
 )

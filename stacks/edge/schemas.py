@@ -1,6 +1,6 @@
-"""The API's request model (JSON schema draft 4) and its answers when API Gateway itself refuses a request.
+"""The API's request models (JSON schema draft 4) and its answers when API Gateway itself refuses a request.
 
-The model asks for no more than an object. API Gateway reports a missing, mistyped or unknown field without saying in a
+A model asks for no more than an object. API Gateway reports a missing, mistyped or unknown field without saying in a
 dependable form which one it was; the function names field, value and what is allowed.
 """
 
@@ -13,6 +13,12 @@ from typing import Any
 PAYMENT_REQUEST: dict[str, Any] = {
     "$schema": "http://json-schema.org/draft-04/schema#",
     "title": "PaymentRequest",
+    "type": "object",
+}
+
+PROCESS_REQUEST: dict[str, Any] = {
+    "$schema": "http://json-schema.org/draft-04/schema#",
+    "title": "ProcessRequest",
     "type": "object",
 }
 

@@ -6,10 +6,10 @@ from constructs import Construct
 
 from shared.site import Site
 from shared.stack import BuildInputs, LayerStack
-from stacks.compute.contract import ComputeOutputs, WebComputeOutputs
+from stacks.compute.contract import ComputeOutputs, ProcessingOutputs, WebComputeOutputs
 from stacks.data.contract import DataOutputs
 from stacks.edge.account import ApiGatewayLogging
-from stacks.edge.api import PaymentApi
+from stacks.edge.api import PAYMENTS, UPLOADS, ApiFunction, PaymentApi
 from stacks.edge.assets.distribution import CLOUDFRONT_REGION
 from stacks.edge.assets.region import assets_of_other_region, assets_of_primary
 from stacks.edge.contract import EDGE, AssetsOutputs, EdgeOutputs
@@ -29,9 +29,9 @@ class EdgeStack(LayerStack):
     def __init__(self, scope: Construct, site: Site, inputs: BuildInputs) -> None:
         super().__init__(scope, site, inputs)
         data = self.consume(DataOutputs)
-        compute = self.consume(ComputeOutputs)
         logging = ApiGatewayLogging(self, "logging", site=site)
-        api = PaymentApi(self, "payments", site=site, compute=compute, logging=logging, key_arn=data.key_arn)
+        functions = self._functions()
+        api = PaymentApi(self, "payments", site=site, functions=functions, logging=logging, key_arn=data.key_arn)
         if site.settings.edge.waf:
             Firewall(self, "firewall", site=site, api=api, key_arn=data.key_arn)
         zone = self._zone()
@@ -79,6 +79,19 @@ class EdgeStack(LayerStack):
             access_logs=access_logs,
             cloudfront_region=self.provider_of(CLOUDFRONT_REGION),
         )
+
+    def _functions(self) -> dict[str, ApiFunction]:
+        """What the API's routes lead to, by the catalogue's names."""
+        compute = self.consume(ComputeOutputs)
+        found = {
+            PAYMENTS: ApiFunction(compute.api_function_name, compute.api_function_arn, compute.api_function_invoke_arn)
+        }
+        if self.site.settings.processing.enabled:
+            uploads = self.consume(ProcessingOutputs)
+            found[UPLOADS] = ApiFunction(
+                uploads.process_function_name, uploads.process_function_arn, uploads.process_function_invoke_arn
+            )
+        return found
 
     def _zone(self) -> Zone:
         environment = self.site.environment

@@ -15,7 +15,7 @@ import pytest
 
 from functions import build
 from functions.build import BuildError, BuiltFunction, build_all
-from functions.catalogue import FUNCTIONS
+from functions.catalogue import EVERY_FUNCTION
 
 RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "python-dateutil", "six", "urllib3")
 
@@ -37,7 +37,7 @@ def names(function: BuiltFunction) -> list[str]:
 
 def test_every_function_has_a_zip_that_is_what_it_says(built: dict[str, BuiltFunction]) -> None:
     """PAY-03."""
-    assert set(built) == {spec.name for spec in FUNCTIONS}
+    assert set(built) == {spec.name for spec in EVERY_FUNCTION}
     for function in built.values():
         content = function.path.read_bytes()
         assert function.size == len(content) < 1_500_000
@@ -66,7 +66,7 @@ def test_the_same_input_gives_the_same_bytes_wherever_and_whenever(
 
 
 def test_the_order_in_which_a_file_system_lists_does_not_matter() -> None:
-    files = build.function_files(FUNCTIONS[0])
+    files = build.function_files(EVERY_FUNCTION[0])
     backwards = dict(reversed(files.items()))
     assert build._zipped(files) == build._zipped(backwards)
 
@@ -81,9 +81,10 @@ def test_a_zip_with_equal_bytes_is_left_untouched(built: dict[str, BuiltFunction
 
 
 def test_a_zip_holds_code_only_and_only_what_its_function_needs(built: dict[str, BuiltFunction]) -> None:
-    for spec in FUNCTIONS:
+    for spec in EVERY_FUNCTION:
         own = {name.split("/")[1] for name in names(built[spec.name]) if name.startswith("functions/")}
-        expected = {"__init__.py", "payments", spec.name} | ({"processor"} if spec.talks_to_processor else set())
+        libraries = {"processor", *spec.uses} if spec.talks_to_processor else {*spec.uses}
+        expected = {"__init__.py", "payments", spec.name} | libraries
         assert own == expected
         for name in names(built[spec.name]):
             assert name.endswith((".py", ".json"))
@@ -128,7 +129,7 @@ def test_every_handler_imports_from_its_zip_and_the_runtime_alone(
         "        del sys.modules[name]\n"
     )
     pairs = []
-    for spec in FUNCTIONS:
+    for spec in EVERY_FUNCTION:
         folder = tmp_path / spec.name
         with zipfile.ZipFile(built[spec.name].path) as archive:
             archive.extractall(folder)
@@ -148,5 +149,5 @@ def test_a_package_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: p
 def test_the_command_tells_what_it_built(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert build.main(["--out", str(tmp_path / "new" / "folder")]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == len(FUNCTIONS) + 1
+    assert len(lines) == len(EVERY_FUNCTION) + 1
     assert lines[0].startswith("payments_api")

@@ -13,8 +13,9 @@ import pytest
 import functions
 from functions import catalogue
 from functions.aggregate_outcomes import logic as aggregation
-from functions.catalogue import FUNCTIONS, Env, FunctionSpec, Grant
-from functions.payments import settings as settings_module
+from functions.catalogue import EVERY_FUNCTION, FUNCTIONS, Env, FunctionSpec, Grant
+from functions.monitor_replication import settings as alert_settings
+from functions.payments import settings as payment_settings
 from functions.payments.errors import SettingsError
 from functions.payments.settings import (
     FailoverSettings,
@@ -25,9 +26,14 @@ from functions.payments.settings import (
     read,
 )
 from functions.payments.telemetry import Metric
+from functions.process_object.counts import UploadMetric
+from functions.register_targets import settings as target_settings
+from functions.sessions import settings as session_settings
+from functions.sessions.settings import SessionSettings
+from functions.uploads import settings as upload_settings
 
 ROOT = Path(functions.__file__).parent
-SPECS = pytest.mark.parametrize("spec", FUNCTIONS, ids=lambda spec: spec.name)
+SPECS = pytest.mark.parametrize("spec", EVERY_FUNCTION, ids=lambda spec: spec.name)
 TELEMETRY = {"LOG_LEVEL", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"}
 
 # The adapters that a function's modules import, and the grants their calls take.
@@ -38,8 +44,19 @@ CALLS = {
     "put_object": "s3:PutObject",
     "start_execution": "states:StartExecution",
     "put_events": "events:PutEvents",
+    "get_object": "s3:GetObject",
+    "head_object": "s3:GetObject",
+    "list_objects_v2": "s3:ListBucket",
+    "publish": "sns:Publish",
     "get_metric_data": "cloudwatch:GetMetricData",
     "get_secret_value": "secretsmanager:GetSecretValue",
+    "describe_auto_scaling_groups": "autoscaling:DescribeAutoScalingGroups",
+    "complete_lifecycle_action": "autoscaling:CompleteLifecycleAction",
+    "set_instance_health": "autoscaling:SetInstanceHealth",
+    "describe_instances": "ec2:DescribeInstances",
+    "describe_target_health": "elasticloadbalancing:DescribeTargetHealth",
+    "register_targets": "elasticloadbalancing:RegisterTargets",
+    "deregister_targets": "elasticloadbalancing:DeregisterTargets",
 }
 NOT_CALLED_BY_CODE = {Grant.LEDGER_STREAM, Grant.RECEIPTS_ENCRYPT, Grant.TRACES_PUT}
 
@@ -58,9 +75,19 @@ def names_in(folder: str) -> set[str]:
 
 def settings_read_by(spec: FunctionSpec) -> set[str]:
     used = names_in(spec.name)
-    kinds = {kind for name, kind in vars(settings_module).items() if name in used and name.endswith("Settings")}
+    kinds = {
+        kind
+        for module in (payment_settings, session_settings, upload_settings, alert_settings, target_settings)
+        for name, kind in vars(module).items()
+        if name in used and name.endswith("Settings")
+    }
     if "container" in used:
-        made = {"ledger": LedgerSettings, "workflow": WorkflowSettings, "vault": VaultSettings}
+        made = {
+            "ledger": LedgerSettings,
+            "workflow": WorkflowSettings,
+            "vault": VaultSettings,
+            "sessions": SessionSettings,
+        }
         kinds |= {kind for name, kind in made.items() if name in used}
     return {field.name.upper() for kind in kinds for field in fields(kind)} - {"AWS_REGION"}
 
@@ -85,16 +112,16 @@ def test_each_kind_of_processor_is_given_exactly_what_it_needs() -> None:
 
 
 def test_every_variable_of_the_contract_is_given_to_some_function() -> None:
-    given = {str(name) for spec in FUNCTIONS for kind in ("simulator", "http") for name in spec.env_for(kind)}
+    given = {str(name) for spec in EVERY_FUNCTION for kind in ("simulator", "http") for name in spec.env_for(kind)}
     assert given == {str(name) for name in Env}
-    for spec in FUNCTIONS:
+    for spec in EVERY_FUNCTION:
         assert len(set(spec.env_for("http"))) == len(spec.env_for("http"))
         assert {"LOG_LEVEL", "POWERTOOLS_SERVICE_NAME"} <= {str(name) for name in spec.env_for("http")}
 
 
 def test_no_grant_is_a_wildcard_and_every_grant_is_used() -> None:
     """PAY-13."""
-    used = {grant for spec in FUNCTIONS for kind in ("simulator", "http") for grant in spec.grants_for(kind)}
+    used = {grant for spec in EVERY_FUNCTION for kind in ("simulator", "http") for grant in spec.grants_for(kind)}
     assert used == set(Grant)
     assert not [action for grant in Grant for action in grant.actions if "*" in action]
 
@@ -120,11 +147,17 @@ def test_the_granted_actions_are_those_that_the_code_calls() -> None:
         (Grant.VAULT_PUT, ["payments_api"]),
         (Grant.VAULT_READ, ["payments_api"]),
         (Grant.METRICS_READ, ["aggregate_outcomes"]),
+        (Grant.UPLOADS_READ, ["process_object"]),
+        (Grant.SUMMARIES_PUT, ["process_object"]),
+        (Grant.SUMMARIES_READ, ["analyze_uploads"]),
+        (Grant.ALERTS_PUBLISH, ["monitor_replication"]),
+        (Grant.WEB_INSTANCES, ["register_targets"]),
+        (Grant.WEB_TARGETS, ["register_targets"]),
     ],
 )
 def test_only_who_must_creates_reads_and_starts(grant: Grant, holders: list[str]) -> None:
     """PAY-13, PAY-22: nobody but the API comes near personal data."""
-    assert [spec.name for spec in FUNCTIONS if grant in spec.grants] == holders
+    assert [spec.name for spec in EVERY_FUNCTION if grant in spec.grants] == holders
 
 
 def test_the_trigger_and_the_place_of_every_function_are_told() -> None:
@@ -139,7 +172,16 @@ def test_the_trigger_and_the_place_of_every_function_are_told() -> None:
         "event": ["take_over"],
         "schedule": ["aggregate_outcomes"],
     }
-    assert [spec.name for spec in FUNCTIONS if not spec.in_vpc] == ["aggregate_outcomes"]
+    optional: dict[str, list[str]] = {}
+    for spec in catalogue.CAPABILITY_FUNCTIONS:
+        optional.setdefault(spec.trigger, []).append(spec.name)
+    assert optional == {
+        "schedule": ["register_targets"],
+        "object": ["process_object", "monitor_replication"],
+        "call": ["analyze_uploads"],
+    }
+    outside = ["aggregate_outcomes", "register_targets", "monitor_replication"]
+    assert [spec.name for spec in EVERY_FUNCTION if not spec.in_vpc] == outside
     assert set(catalogue.function("aggregate_outcomes").grants) == {Grant.METRICS_READ}
 
 
@@ -154,15 +196,44 @@ def test_every_function_has_a_folder_and_a_handler_of_under_sixty_lines(spec: Fu
 
 def test_every_folder_with_a_handler_is_in_the_catalogue() -> None:
     folders = {path.parent.name for path in ROOT.glob("*/handler.py")}
-    assert folders == {spec.name for spec in FUNCTIONS} == {catalogue.function(name).name for name in folders}
+    assert folders == {spec.name for spec in EVERY_FUNCTION} == {catalogue.function(name).name for name in folders}
 
 
 def test_the_metrics_in_the_catalogue_are_those_that_are_counted() -> None:
     """PAY-12."""
     assert {*catalogue.METRICS, catalogue.HANDED_OVER_METRIC} == {metric.value for metric in Metric}
+    assert set(catalogue.UPLOAD_METRICS) == {metric.value for metric in UploadMetric}
     names = (catalogue.ALL_REGIONS_SERVICE_NAME, catalogue.UNREADABLE_METRIC)
     assert names == (aggregation.SERVICE, aggregation.UNREADABLE)
     assert aggregation._COUNTED_AS == catalogue.SERVICE_NAME
+
+
+def test_a_function_that_only_reads_is_granted_reading_only() -> None:
+    """OPT-06: the analytics function's role is read-only."""
+    readers = [spec for spec in EVERY_FUNCTION if spec.read_only]
+    assert [spec.name for spec in readers] == ["analyze_uploads"]
+    for spec in readers:
+        verbs = {action.partition(":")[2] for grant in spec.grants for action in grant.actions}
+        assert all(verb.startswith(("Get", "List")) for verb in verbs)
+
+
+@SPECS
+def test_a_zip_holds_the_libraries_that_its_function_imports(spec: FunctionSpec) -> None:
+    """PAY-03: and what those import."""
+    libraries = {"sessions", "uploads"}
+    imported: set[str] = set()
+    waiting = {spec.name}
+    while waiting:
+        folder = waiting.pop()
+        found = {
+            node.module.split(".")[1]
+            for path in (ROOT / folder).glob("*.py")
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("functions.")
+        } & libraries
+        waiting |= found - imported
+        imported |= found
+    assert set(spec.uses) == imported
 
 
 def test_the_catalogue_is_pure_data() -> None:

@@ -65,6 +65,13 @@ class Api:
         SigV4Auth(Credentials("test", "test"), "execute-api", self.region).add_auth(request)
         return self.client.get(request.url, headers=dict(request.headers))
 
+    def post_signed(self, path: str, body: Any) -> httpx.Response:
+        """As a principal of the account: signature version 4, over the body too."""
+        text = json.dumps(body)
+        request = AWSRequest("POST", f"{self.url}{path}", data=text, headers={"Content-Type": "application/json"})
+        SigV4Auth(Credentials("test", "test"), "execute-api", self.region).add_auth(request)
+        return self.client.post(request.url, content=text, headers=dict(request.headers))
+
     def final(self, payment_id: str, timeout_s: float = 120) -> dict[str, Any]:
         """The payment in its final state, polled until then."""
         deadline = time.monotonic() + timeout_s

@@ -184,7 +184,7 @@ def changed_definition(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
         case "route":
             monkeypatch.setattr(api, "ROUTES", (*api.ROUTES, api.Route("GET", "payments")))
         case "required parameter":
-            monkeypatch.setattr(api, "ROUTES", (api.Route("POST", "payments", body=True), *api.ROUTES[1:]))
+            monkeypatch.setattr(api, "ROUTES", (api.Route("POST", "payments", model=api.PAYMENT), *api.ROUTES[1:]))
         case "model":
             monkeypatch.setattr(api, "PAYMENT_REQUEST", PAYMENT_REQUEST | {"required": ["amount"]})
         case "refusal":

@@ -19,6 +19,7 @@ from stacks.observability.capabilities.activity import activity_alarms, activity
 from stacks.observability.capabilities.assets import assets_alarms, assets_widgets
 from stacks.observability.capabilities.audit import audit_alarms, audit_widgets
 from stacks.observability.capabilities.flow_logs import flow_log_alarms, flow_log_widgets
+from stacks.observability.capabilities.processing import processing_alarms, processing_widgets
 from stacks.observability.capabilities.readings import Readings
 from stacks.observability.capabilities.relational import relational_alarms, relational_widgets
 from stacks.observability.capabilities.web import web_alarms, web_widgets
@@ -42,8 +43,9 @@ WATCHES: Mapping[str, Watch] = MappingProxyType(
         "assets": Watch(assets_alarms, assets_widgets, reads=(AssetsOutputs,)),
         "audit": Watch(audit_alarms, audit_widgets),
         "flow_logs": Watch(flow_log_alarms, flow_log_widgets),
-        "web": Watch(web_alarms, web_widgets, reads=(WebComputeOutputs, WebOutputs)),
         "relational": Watch(relational_alarms, relational_widgets),
+        "processing": Watch(processing_alarms, processing_widgets),
+        "web": Watch(web_alarms, web_widgets, reads=(WebComputeOutputs, WebOutputs)),
     }
 )
 
