@@ -1,11 +1,12 @@
 # Everything needs only python3 (3.11 to 3.13) and make; the rest is installed into .venv and .tools.
 PYTHON ?= python3
 CONFIG ?= config/sandbox.toml
+IAM_RECORD := .tripoint/iam-record.json
 BIN := .venv/bin
 TRIPOINT := $(BIN)/tripoint
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rollout down test lint types unit functions integration synth docs bench format clean
+.PHONY: help setup rollout down test lint types unit functions integration mutate-iam synth docs bench format clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +53,11 @@ synth: setup ## Write the Terraform JSON of all stacks
 
 bench: setup ## Time the synthesis with the stock and the lazy provider import
 	@$(BIN)/python -m rollout.benchmarks
+
+mutate-iam: setup ## Remove each granted action, one at a time: which call of the integration tests fails?
+	@TRIPOINT_IAM_RECORD=$(IAM_RECORD) $(BIN)/pytest tests/integration --ignore=tests/integration/capabilities \
+		--ignore=tests/integration/test_reference_trio.py
+	@$(BIN)/python -m rollout.permissions $(IAM_RECORD)
 
 docs: setup ## Write the generated pages: capacity, traceability
 	@$(BIN)/python -m rollout.capacity

@@ -513,6 +513,33 @@ def test_log_group_takes_a_key_only_if_the_keys_policy_admits_the_logs(strict: C
     strict("logs").create_log_group(logGroupName="sealed", kmsKeyId=key)
 
 
+def test_flow_log_tells_that_its_role_may_not_write(strict: Clients) -> None:
+    network, group = strict("ec2"), f"arn:aws:logs:{HOME}:{ACCOUNT}:log-group:flows"
+    strict("logs").create_log_group(logGroupName="flows")
+    vpc = network.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+
+    def flow_log(role_arn: str) -> str:
+        made = network.create_flow_logs(
+            ResourceIds=[vpc],
+            ResourceType="VPC",
+            TrafficType="ALL",
+            LogDestinationType="cloud-watch-logs",
+            LogDestination=group,
+            DeliverLogsPermissionArn=role_arn,
+        )
+        return str(made["FlowLogIds"][0])
+
+    def status(name: str) -> str:
+        return str(network.describe_flow_logs(FlowLogIds=[name])["FlowLogs"][0]["DeliverLogsStatus"])
+
+    service = "vpc-flow-logs.amazonaws.com"
+    idle = flow_log(role(strict, "flows-idle", service))
+    writing = flow_log(role(strict, "flows-writing", service))
+    grant(strict, "flows-writing", "logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams")
+    assert eventually(lambda: status(idle), lambda found: found == "FAILED", 20) == "FAILED"
+    assert status(writing) == "SUCCESS"
+
+
 # -- what was asked -------------------------------------------------------------------------------
 
 

@@ -76,6 +76,12 @@ def test_every_shipped_configuration_is_accepted(path: Path) -> None:
         ({"target/account_id": "123"}, "target.account_id", "'123'", "must match"),
         ({"target/endpoint": "http://203.0.113.7:4566"}, "target.endpoint", "203.0.113.7", "127"),
         ({"target/kind": "aws"}, "target", "", "only when kind is 'sandbox'"),
+        (
+            {"target/kind": "aws", "target/endpoint": ..., "target/enforce_iam": True},
+            "target",
+            "",
+            "an AWS account always does",
+        ),
         ({"processor/kind": "http"}, "processor", "", "url and secret_name are required"),
         ({"domain/name": "-bad-.test"}, "domain.name", "'-bad-.test'", "must match"),
         ({"project/owner": "a\nb"}, "project.owner", "a\\nb", "one line"),

@@ -228,6 +228,8 @@ def _resource_policies() -> list[tuple[str, Any]]:
         found.append((function["config"]["FunctionArn"], _document(function.get("policy"))))
     for key in module("services.kms")._keys._data.values():
         found.append((key["Arn"], _document(key.get("Policy"))))
+    for endpoint in module("services.ec2")._vpc_endpoints._data.values():
+        found.append((endpoint["VpcEndpointId"], _document(endpoint.get("PolicyDocument"))))
     return found
 
 

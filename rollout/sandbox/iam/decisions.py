@@ -95,7 +95,7 @@ def identity_refusal(role_arn: str, question: Question, *, via: str = "") -> str
     decision = iam.evaluate(context, iam._gather_role_policies(name, account), *limits)
     service = question.action.partition(":")[0]
     with module("core.responses").request_scope(account, question.region):
-        found = iam._resource_policy(service, question.resource)
+        found = _policy_of(service, question.resource)
     if found is not None:
         required = service in iam._POLICY_REQUIRED
         decision = iam.combine_resource_policy(decision, context, *found, required=required, limits=tuple(limits))
@@ -107,6 +107,14 @@ def identity_refusal(role_arn: str, question: Question, *, via: str = "") -> str
         question.action, session, question.resource, decision.decision == "Deny"
     )
     return message
+
+
+def _policy_of(service: str, arn: str) -> Any:
+    """A resource's own policy and its owner; the evaluator knows no bus."""
+    if service != "events":
+        return module("core.iam_evaluator")._resource_policy(service, arn)
+    policy = module("services.eventbridge")._event_bus_policies.get(arn.rpartition("/")[2])
+    return (policy, _account(arn)) if policy else None
 
 
 def service_refusal(service: str, policy: Any, question: Question) -> str:
