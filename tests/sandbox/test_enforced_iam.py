@@ -235,6 +235,22 @@ def test_rule_sends_to_an_encrypted_queue_as_its_keys_policy_allows(strict: Clie
     assert route.undelivered() == ""
 
 
+def test_bus_takes_a_key_only_if_the_keys_policy_admits_eventbridge(strict: Clients) -> None:
+    key = strict("kms").create_key()["KeyMetadata"]["Arn"]
+    with pytest.raises(ClientError, match=r"events\.amazonaws\.com is not authorized to perform: kms:DescribeKey"):
+        strict("events").create_event_bus(Name="sealed-bus", KmsKeyIdentifier=key)
+    bus = f"arn:aws:events:{HOME}:{ACCOUNT}:event-bus/sealed-bus"
+    use = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": ["kms:DescribeKey", "kms:GenerateDataKey", "kms:Decrypt"],
+        "Resource": "*",
+        "Condition": {"StringEquals": {"kms:EncryptionContext:aws:events:event-bus:arn": bus}},
+    }
+    strict("kms").put_key_policy(KeyId=key, Policy=document(use))
+    strict("events").create_event_bus(Name="sealed-bus", KmsKeyIdentifier=key)
+
+
 # -- Lambda ---------------------------------------------------------------------------------------
 
 

@@ -17,7 +17,7 @@ functions of other regions are no targets.
 With IAM enforced a target takes what its policy, its key's, or the target's role allows ("Using
 resource-based policies for Amazon EventBridge"); what may not be delivered counts as failed.
 
-Patched: `_dispatch_to_event_bus`, `_dispatch_to_lambda`, `_invoke_target`. Of ERROR_CODE only
+Patched: `_create_event_bus`, `_dispatch_to_event_bus`, `_dispatch_to_lambda`, `_invoke_target`. Of ERROR_CODE only
 NO_PERMISSIONS is AWS's. Retries towards a missing target don't happen.
 """
 
@@ -31,10 +31,13 @@ from typing import Any
 from rollout.sandbox.emulator import module, wrap
 from rollout.sandbox.extensions.iam_record import delivery_refusal
 from rollout.sandbox.extensions.service_roles import invocation_refusal
-from rollout.sandbox.iam import Question, role_refusal
+from rollout.sandbox.iam import Question, key_refusal, role_refusal
 from rollout.sandbox.iam.decisions import enforced, from_source
 
 SERVICE = "events.amazonaws.com"
+
+# "Authorizing EventBridge to use a customer managed key"; asked once, when the bus is made.
+_BUS_KEY = ("kms:DescribeKey", "kms:GenerateDataKey", "kms:Decrypt")
 
 # Why the target that is being invoked can't be reached.
 _problems: ContextVar[list[str] | None] = ContextVar("tripoint_undeliverable", default=None)
@@ -84,6 +87,14 @@ def apply() -> None:
             logger.warning("target %s of rule %s: %s", target.get("Arn"), rule.get("Name"), problems[0])
             _keep(events, target, event, rule, ("NO_PERMISSIONS" if refused else "TARGET_UNREACHABLE", problems[0]))
 
+    def create_bus(original: Any, data: Any) -> Any:
+        account, region = events.get_account_id(), events.get_region()
+        bus = f"arn:aws:events:{region}:{account}:event-bus/{data.get('Name')}"
+        context = {**from_source(SERVICE, bus, account), "kms:EncryptionContext:aws:events:event-bus:arn": bus}
+        refused = key_refusal(data.get("KmsKeyIdentifier"), _BUS_KEY, context, service=SERVICE)
+        return events.error_response_json("ValidationException", refused, 400) if refused else original(data)
+
+    wrap(events, "_create_event_bus", create_bus)
     wrap(events, "_dispatch_to_event_bus", dispatch_to_bus)
     wrap(events, "_dispatch_to_lambda", dispatch_to_lambda)
     wrap(events, "_invoke_target", invoke_target)
