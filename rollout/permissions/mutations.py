@@ -13,6 +13,29 @@ from typing import Any
 from rollout.permissions.record import Call, RunRecord, statements, thing_of
 from rollout.sandbox.emulator import module
 
+# What a service documents as needed and checks when a resource is made, or uses without leaving a trace: the sandbox
+# asks for it because AWS's documentation says so, not because anything in the run could not go on.
+DOCUMENTED = frozenset(
+    {
+        *(f"ec2:{verb}" for verb in ("CreateNetworkInterface", "DescribeNetworkInterfaces", "DescribeSubnets")),
+        *(
+            f"ec2:{verb}"
+            for verb in ("DeleteNetworkInterface", "AssignPrivateIpAddresses", "UnassignPrivateIpAddresses")
+        ),
+        *(f"logs:{verb}LogDelivery" for verb in ("Create", "Get", "Update", "Delete")),
+        *(f"logs:{verb}" for verb in ("ListLogDeliveries", "PutResourcePolicy", "DescribeResourcePolicies")),
+        *("logs:DescribeLogGroups", "logs:DescribeLogStreams", "dynamodb:ListStreams"),
+        *(
+            "xray:PutTraceSegments",
+            "xray:PutTelemetryRecords",
+            "kms:DescribeKey",
+            "kms:ReEncryptFrom",
+            "kms:ReEncryptTo",
+        ),
+    }
+)
+CODE, SERVICE, DOCUMENT, NOTHING = "the code", "a service", "documentation", "nothing"
+
 
 @dataclass(frozen=True)
 class Granted:
@@ -34,6 +57,16 @@ class Mutation:
     @property
     def noticed(self) -> bool:
         return bool(self.denied)
+
+    @property
+    def evidence(self) -> str:
+        """What needs the action: a function's code, a service that acts on its own, or only AWS's documentation."""
+        if not self.denied:
+            return NOTHING
+        if self.granted.action in DOCUMENTED:
+            return DOCUMENT
+        by_code = any(call.decided_by != "resource" and not call.via for call in self.denied)
+        return CODE if by_code or self.granted.kind == "endpoint" else SERVICE
 
 
 def role_mutations(record: RunRecord) -> list[Mutation]:

@@ -102,7 +102,7 @@ def test_statement_goes_with_its_last_action() -> None:
 def test_page_names_the_scenario_and_what_lacks_a_reason() -> None:
     granted = [statement("Put", "arn:aws:s3:::b/*", "s3:PutObject", "s3:MadeUp")]
     text = page(record(call("s3:PutObject", "arn:aws:s3:::b/k"), statements=granted))
-    assert "| issue-receipt | Put | `s3:PutObject` | a_test (1 kept) |" in text
+    assert "| issue-receipt | Put | `s3:PutObject` | the code | `a_test` |" in text
     assert "| `s3:MadeUp` | issue-receipt | **no reason written down** |" in text
 
 
