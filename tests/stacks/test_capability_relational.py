@@ -153,7 +153,7 @@ def test_everything_is_encrypted_with_a_key_of_the_stores_own(full: Synthesized)
         statements = json.loads(full.only(store.stack, "aws_kms_key")["policy"])["Statement"]
         (service,) = [one for one in statements if "Service" in one["Principal"]]
         assert service["Principal"]["Service"] == f"logs.{store.region}.amazonaws.com"
-        (pattern,) = service["Condition"]["ArnLike"].values()
+        ((pattern,),) = (condition.values() for condition in service["Condition"].values())
         assert pattern.endswith(":log-group:/aws/rds/cluster/tripoint-relational-full/*")
 
 
