@@ -106,19 +106,8 @@ AWS_METRICS: dict[tuple[str, str], set[tuple[str, ...]]] = {
             "TargetResponseTime",
         )
     },
-    # Aurora User Guide, "Amazon CloudWatch metrics for Amazon Aurora" and "... dimensions for Aurora"
-    **{
-        ("AWS/RDS", name): {("DBClusterIdentifier",)}
-        for name in ("CPUUtilization", "DatabaseConnections", "ServerlessDatabaseCapacity", "ACUUtilization")
-    },
-    ("AWS/RDS", "AuroraGlobalDBReplicationLag"): {("DBClusterIdentifier",), ("SourceRegion",)},
     # Route 53 Developer Guide, "Monitoring health checks using CloudWatch"
     ("AWS/Route53", "HealthCheckStatus"): {("HealthCheckId",)},
-    # CloudFront Developer Guide, "Values for CloudFront distribution metrics"
-    **{
-        ("AWS/CloudFront", name): {("DistributionId", "Region")}
-        for name in ("5xxErrorRate", "4xxErrorRate", "Requests")
-    },
     # CloudFront Developer Guide, "Values for CloudFront distribution metrics"
     **{
         ("AWS/CloudFront", name): {("DistributionId", "Region")}

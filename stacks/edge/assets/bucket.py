@@ -55,6 +55,7 @@ class AssetsBucket(Construct):
             thing=THING,
             key_arn=self.key.arn,
             access_logs=access_logs,
+            replicated=True,
             statements=(_admit(distribution_arn, "s3:GetObject", f"{site.bucket_arn(THING)}/*"),),
         )
 

@@ -19,6 +19,7 @@ from cdktf_cdktf_provider_aws.route53_record import Route53Record, Route53Record
 from constructs import Construct
 
 from shared.site import Site
+from shared.suppressions import suppress
 from stacks.edge.assets.bucket import domain_name
 from stacks.edge.assets.headers import security_headers
 from stacks.edge.certificate import issued_certificate
@@ -110,6 +111,10 @@ class AssetsDistribution(Construct):
             wait_for_deployment=False,
             tags={"Name": site.name("assets")},
         )
+        for check in ("CKV_AWS_68", "CKV2_AWS_47"):
+            suppress(self.distribution, check, "Files that everybody may read: a web ACL has nothing to filter")
+        suppress(self.distribution, "CKV_AWS_86", "Logged by standard logging v2 (stacks/edge/assets/logs.py)")
+        suppress(self.distribution, "CKV_AWS_374", "Assets are for callers everywhere")
         self._record(zone, "A")
         self._record(zone, "AAAA")
 
