@@ -24,6 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 TOOLS = ROOT / ".tools"
 STAMP = VENV / ".bootstrapped"
+SCANNERS = TOOLS / "scanners"
+SCANNERS_LOCK = ROOT / "rollout" / "scanners" / "requirements.txt"
 MINIMUM = (3, 11)
 MAXIMUM = (3, 14)
 TOOL_REQUIREMENTS = ("poetry>=2.1,<3", "poetry-plugin-pypi-mirror>=0.6,<1")
@@ -49,7 +51,7 @@ def bootstrap() -> None:
             f"this is Python {sys.version.split()[0]}; 3.11, 3.12 or 3.13 is needed "
             "(name one with `make PYTHON=python3.12 ...`)"
         )
-    wanted = _fingerprint()
+    wanted = _fingerprint(ROOT / "pyproject.toml", ROOT / "poetry.lock")
     if STAMP.exists() and STAMP.read_text() == wanted:
         return
     started = time.monotonic()
@@ -81,10 +83,30 @@ def bootstrap() -> None:
     _say(f"ready in {time.monotonic() - started:.0f} s")
 
 
-def _fingerprint() -> str:
+def scanners() -> Path:
+    """The interpreter of the scanners' environment, made on demand and made anew when their lock changes.
+
+    An environment of its own, because checkov pins another boto3 than the sandbox can live with; from hashes, because
+    what judges the stacks comes from outside as well.
+    """
+    python, stamp = _python(SCANNERS), SCANNERS / ".installed"
+    wanted = _fingerprint(SCANNERS_LOCK)
+    if stamp.exists() and stamp.read_text() == wanted:
+        return python
+    started = time.monotonic()
+    _create(SCANNERS)
+    options = ["-qq", "--disable-pip-version-check", "--require-hashes", "--no-deps", "--only-binary", ":all:"]
+    # Compiling everything takes longer than what the scanners import of it.
+    _run([python, "-m", "pip", "install", *options, "--no-compile", "-r", SCANNERS_LOCK])
+    stamp.write_text(wanted)
+    _say(f"scanners ready in {time.monotonic() - started:.0f} s")
+    return python
+
+
+def _fingerprint(*files: Path) -> str:
     digest = hashlib.sha256(sys.version.encode())
-    for name in ("pyproject.toml", "poetry.lock"):
-        digest.update((ROOT / name).read_bytes())
+    for file in files:
+        digest.update(file.read_bytes())
     return digest.hexdigest()
 
 
