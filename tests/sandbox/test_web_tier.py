@@ -180,6 +180,18 @@ def targets_without_a_load_balancer_are_unused(aws: Clients, make: Make) -> bool
     return before.get("Reason") == "Target.NotInUse" and health(aws, group)["State"] == "healthy"
 
 
+def no_interface_is_a_deleted_load_balancers(aws: Clients, make: Make) -> bool:
+    ec2 = aws("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.8.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.8.1.0/24")["Subnet"]["SubnetId"]
+    service = "com.amazonaws.us-east-1.sqs"
+    ec2.create_vpc_endpoint(VpcId=vpc, ServiceName=service, VpcEndpointType="Interface", SubnetIds=[subnet])
+    ec2.create_network_interface(SubnetId=subnet)
+    owner = {"Name": "attachment.instance-owner-id", "Values": ["amazon-elb"]}
+    description = {"Name": "description", "Values": ["ELB app/web/1"]}
+    return ec2.describe_network_interfaces(Filters=[owner, description])["NetworkInterfaces"] == []
+
+
 def healthy_hosts_are_counted(aws: Clients, make: Make) -> bool:
     group = target_group(aws)
     balancer = listen(aws, group)
@@ -205,6 +217,7 @@ PROBES: list[Probe] = [
     instances_that_leave_are_terminated,
     unhealthy_instances_are_replaced,
     targets_without_a_load_balancer_are_unused,
+    no_interface_is_a_deleted_load_balancers,
     healthy_hosts_are_counted,
 ]
 

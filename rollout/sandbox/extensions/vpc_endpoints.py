@@ -139,6 +139,9 @@ def _matches(interface: Any, filters: Any) -> bool:
         "status": {interface["Status"]},
         "interface-type": {interface.get("InterfaceType", "interface")},
         "group-id": {group["GroupId"] for group in interface.get("Groups", [])},
+        # The provider waits until nothing has these two of a load balancer that it has deleted.
+        "description": {interface.get("Description", "")},
+        "attachment.instance-owner-id": {(interface.get("Attachment") or {}).get("InstanceOwnerId", "")},
     }
     return all(values[name] & set(wanted) for name, wanted in filters.items() if name in values)
 
