@@ -61,10 +61,9 @@ def known_regions() -> frozenset[str]:
     return frozenset(botocore.session.get_session().get_available_regions("dynamodb"))
 
 
-def _one_line(value: str) -> str:
-    if not value.isprintable():
-        raise ValueError("must be printable text on one line")
-    return value
+# What every service takes as a tag's value (Tag Editor User Guide, "Tag naming limits and requirements"), and nothing
+# that Terraform reads as a template.
+_TAG_TEXT = r"^[A-Za-z0-9_.:/=+@ -]{1,128}$"
 
 
 # Blocks for private networks (RFC 1918). A VPC's own may be /16 at most (Amazon VPC User Guide, "VPC CIDR blocks"); the
@@ -85,8 +84,9 @@ def _private_block(value: str) -> str:
     return str(network)
 
 
-Text = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_one_line)]
-HttpsUrl = Annotated[str, Field(pattern=r"^https://[^\s\"'$]+$", max_length=256)]
+Text = Annotated[str, Field(pattern=_TAG_TEXT)]
+# A host, and a path without what a shell, JSON or Terraform reads anything into. Digits are [0-9]: \d is any script's.
+HttpsUrl = Annotated[str, Field(pattern=r"^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$", max_length=256)]
 Cidr = Annotated[str, AfterValidator(_private_block)]
 # Lambda raises an account's concurrency to tens of thousands (Lambda developer guide, "Lambda quotas").
 Concurrency = Annotated[int, Field(ge=1, le=100_000)]
@@ -107,8 +107,8 @@ class TargetSettings(Section):
     """Where the environment lives: the local sandbox or an AWS account."""
 
     kind: Literal["sandbox", "aws"]
-    account_id: Annotated[str, Field(pattern=r"^\d{12}$")]
-    endpoint: Annotated[str, Field(pattern=r"^http://(127\.0\.0\.1|localhost):\d{2,5}$")] | None = None
+    account_id: Annotated[str, Field(pattern=r"^[0-9]{12}$")]
+    endpoint: Annotated[str, Field(pattern=r"^http://(127\.0\.0\.1|localhost):[0-9]{2,5}$")] | None = None
     # The sandbox then lets roles do only what they may, as an account always does (docs/fidelity.md).
     enforce_iam: bool = False
 

@@ -22,6 +22,9 @@ class AssetsSettings(Capability):
 
     subdomain: Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$")] = "assets"
     price_class: Literal["PriceClass_100", "PriceClass_200", "PriceClass_All"] = "PriceClass_All"
-    content_security_policy: Annotated[str, Field(pattern=r"^[ -~]{1,1024}$")] = CONTENT_SECURITY_POLICY
+    # Directives and sources; no ${ }, which Terraform would read as its own.
+    content_security_policy: Annotated[str, Field(pattern=r"^[A-Za-z0-9 ;:/.,*'=_+@&?#~()-]{1,1024}$")] = (
+        CONTENT_SECURITY_POLICY
+    )
     error_percent: Annotated[float, Field(ge=0, le=100)] = 1.0
     replication_s: Annotated[int, Field(ge=1)] = 900

@@ -19,7 +19,9 @@ class RelationalSettings(Capability):
     """
 
     secret_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9/_+=.@-]{1,200}$")] | None = None
-    engine_version: Annotated[str, Field(pattern=r"^8\.0\.mysql_aurora\.3\.\d{2}\.\d$")] = "8.0.mysql_aurora.3.08.2"
+    engine_version: Annotated[str, Field(pattern=r"^8\.0\.mysql_aurora\.3\.[0-9]{2}\.[0-9]$")] = (
+        "8.0.mysql_aurora.3.08.2"
+    )
     database: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")] = "tripoint"
     username: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")] = "admin"
     password_version: Annotated[int, Field(ge=1)] = 1

@@ -84,7 +84,7 @@ def test_every_shipped_configuration_is_accepted(path: Path) -> None:
         ),
         ({"processor/kind": "http"}, "processor", "", "url and secret_name are required"),
         ({"domain/name": "-bad-.test"}, "domain.name", "'-bad-.test'", "must match"),
-        ({"project/owner": "a\nb"}, "project.owner", "a\\nb", "one line"),
+        ({"project/owner": "a\nb"}, "project.owner", "a\\nb", "must match"),
         ({"project/name": "Tri$(id)"}, "project.name", "'Tri$(id)'", "must match"),
         ({"logs/retention_days": 8}, "logs.retention_days", "8", "7"),
     ],
