@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,16 +47,21 @@ class Synthesized:
                     yield stack, type, name, resource
 
 
+# Not the fixture's own: suites that take the fixture over have an instance each.
+_DONE: dict[str, Synthesized] = {}
+
+
 @pytest.fixture(scope="session")
 def synthesis(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Synthesized]:
     """Synthesize a configuration of `config/`, once."""
 
-    @cache
     def of(name: str) -> Synthesized:
-        environment = load(Path("config") / name)
-        out = tmp_path_factory.mktemp(name.removesuffix(".toml"))
-        synthesize(environment, out=out, functions=Path(".tripoint/functions"))
-        return Synthesized(environment, out)
+        if name not in _DONE:
+            environment = load(Path("config") / name)
+            out = tmp_path_factory.mktemp(name.removesuffix(".toml"))
+            synthesize(environment, out=out, functions=Path(".tripoint/functions"))
+            _DONE[name] = Synthesized(environment, out)
+        return _DONE[name]
 
     return of
 
