@@ -237,17 +237,17 @@ def test_a_new_version_is_work_of_its_own_and_takes_the_summarys_place(region: R
 
 
 def test_of_two_versions_at_once_the_newer_ones_summary_stays(region: Region, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The newer version comes, and is done, after the older one was read and before its summary is written."""
+    """The newer version comes, and is done, right after the older one was read."""
     first = region.put()
     newer: list[logic.Outcome] = []
-    put = region.uploads.put_summary
+    touch = region.sessions.touch
 
-    def overtaken(*arguments: Any, **options: Any) -> None:
+    def overtaken(*arguments: Any, **options: Any) -> Any:
         monkeypatch.undo()
         newer.append(region.process(region.put(line())))
-        put(*arguments, **options)
+        return touch(*arguments, **options)
 
-    monkeypatch.setattr(region.uploads, "put_summary", overtaken)
+    monkeypatch.setattr(region.sessions, "touch", overtaken)
     with pytest.raises(SummaryConflictError):
         region.process(first)
     assert from_json(region.written()) == newer[0].summary
