@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,7 +122,11 @@ def _matches(field: Mapping[str, Any], event: Event, resource: Mapping[str, str]
     name = field["Field"]
     value = resource.get(name.partition(".")[2], "") if name.startswith("resources.") else event[name]
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    tests = {"Equals": text.__eq__, "StartsWith": text.startswith, "EndsWith": text.endswith}
+    tests: dict[str, Callable[[str], bool]] = {
+        "Equals": lambda wanted: text == wanted,
+        "StartsWith": text.startswith,
+        "EndsWith": text.endswith,
+    }
     for test, holds in tests.items():
         if field.get(test) and not any(holds(wanted) for wanted in field[test]):
             return False
