@@ -14,7 +14,7 @@ from rollout.scanners.joined import Placed, document
 from shared.suppressions import KEY
 
 # Nothing is sent or fetched, and a run that could not read a file has no result.
-OPTIONS = ("--framework", "terraform_json", "--skip-download", "--quiet", "--compact", "--output", "json")
+OPTIONS = ("--framework", "terraform_json", "--skip-download", "--compact", "--output", "json")
 
 
 class ScanError(Exception):

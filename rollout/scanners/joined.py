@@ -64,7 +64,17 @@ def join(out: Path) -> dict[str, Placed]:
         for address, block in joiner.blocks():
             new = joiner.renamed[address]
             found[new] = Placed(stack, address, {k: v if k == "//" else joiner.walk(v) for k, v in block.items()})
+    _refer_to_buckets(found)
     return found
+
+
+def _refer_to_buckets(found: Mapping[str, Placed]) -> None:
+    """What names a bucket by its name means that bucket, wherever it is made: there is one of each name."""
+    named = {placed.block["bucket"]: address for address, placed in found.items() if placed.type == "aws_s3_bucket"}
+    for placed in found.values():
+        address = named.get(placed.block.get("bucket"))
+        if address and placed.type != "aws_s3_bucket":
+            placed.block["bucket"] = f"${{{address}.id}}"
 
 
 def document(joined: Mapping[str, Placed]) -> dict[str, Any]:

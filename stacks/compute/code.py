@@ -47,6 +47,7 @@ class FunctionCodes(Construct):
     ) -> None:
         super().__init__(scope, id)
         self._bucket = PrivateBucket(self, "bucket", site=site, thing="code", key_arn=key_arn, access_logs=access_logs)
+        self.bucket_name = self._bucket.name
         self._zips = zips
 
     def of(self, function: str) -> FunctionCode:

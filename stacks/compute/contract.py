@@ -28,6 +28,7 @@ class ComputeOutputs(Outputs):
     changes_dlq_arn: str
     events_dlq_name: str
     events_dlq_arn: str
+    code_bucket_name: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -95,5 +95,6 @@ class ComputeStack(LayerStack):
                 changes_dlq_arn=changes_dlq.arn,
                 events_dlq_name=undelivered.name,
                 events_dlq_arn=undelivered.arn,
+                code_bucket_name=codes.bucket_name,
             )
         )

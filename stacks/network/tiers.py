@@ -8,6 +8,7 @@ from cdktf_cdktf_provider_aws.vpc_security_group_ingress_rule import VpcSecurity
 from constructs import Construct
 
 from shared.site import Site
+from shared.suppressions import suppress
 from stacks.network.contract import WebNetworkOutputs
 from stacks.network.endpoints import HTTPS, ServiceEndpoints
 from stacks.network.vpc import IsolatedVpc
@@ -62,7 +63,7 @@ class LoadBalancerTier(Construct):
             tags={"Name": site.name("load-balancer")},
         )
         for name, port in {"http": HTTP, "https": HTTPS}.items():
-            VpcSecurityGroupIngressRule(
+            rule = VpcSecurityGroupIngressRule(
                 self,
                 name,
                 security_group_id=group.id,
@@ -73,6 +74,8 @@ class LoadBalancerTier(Construct):
                 cidr_ipv4=ANYWHERE,
                 tags={"Name": site.name(f"load-balancer-{name}")},
             )
+            if port == HTTP:
+                suppress(rule, "CKV_AWS_260", "Only to be redirected to HTTPS (OPT-02)")
         VpcSecurityGroupEgressRule(
             self,
             "to-application",

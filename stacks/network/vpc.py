@@ -19,7 +19,6 @@ from cdktf_cdktf_provider_aws.vpc import Vpc
 from constructs import Construct
 
 from shared.site import Site
-from shared.suppressions import suppress
 from stacks.network.addresses import AddressPlan
 
 
@@ -48,10 +47,13 @@ class IsolatedVpc(Construct):
             self,
             "zones",
             state="available",
-            # Local zones and wavelength zones would need opting in.
-            filter=[DataAwsAvailabilityZonesFilter(name="opt-in-status", values=["opt-in-not-required"])],
+            filter=[
+                # Local zones and wavelength zones would need opting in.
+                DataAwsAvailabilityZonesFilter(name="opt-in-status", values=["opt-in-not-required"]),
+                # By name: no other kind of zone can come into the list. No region has more than these.
+                DataAwsAvailabilityZonesFilter(name="zone-name", values=[f"{site.region}{zone}" for zone in "abcdef"]),
+            ],
         )
-        suppress(zones, "CKV_AWS_394", "Which zones there are differs by account; a subnet stays where it was made")
         self.private_route_table = RouteTable(
             self, "private-routes", vpc_id=self.vpc.id, tags={"Name": site.name("private")}
         )

@@ -15,6 +15,7 @@ from constructs import Construct
 
 from shared.key import RegionalKey
 from shared.site import Site
+from shared.suppressions import suppress
 from stacks.data.relational.group import PORT, StoreGroup
 from stacks.data.relational.logs import LOGS, ClusterLogs, ClusterParameters
 
@@ -109,12 +110,16 @@ class RegionalCluster(Construct):
             depends_on=logs.groups,
             **_credentials(site, password),
         )
+        suppress(self.cluster, "CKV2_AWS_8", "Aurora's own backups are continuous, for relational.backup_days")
+        suppress(self.cluster, "CKV_AWS_326", "A global database cannot have it (Aurora User Guide, 'Backtracking')")
+        if not site.production:
+            suppress(self.cluster, "CKV_AWS_139", "Outside of production everything can be destroyed (PAY-16)")
         self._add_instances(site, subnet_ids, key)
 
     def _add_instances(self, site: Site, subnet_ids: list[str], key: RegionalKey) -> None:
         zones = self._zones(subnet_ids, site.settings.network.zones)
         for number in range(site.settings.relational.instances):
-            RdsClusterInstance(
+            instance = RdsClusterInstance(
                 self,
                 f"instance-{number}",
                 identifier=site.name(f"relational-{number}"),
@@ -134,6 +139,10 @@ class RegionalCluster(Construct):
                 auto_minor_version_upgrade=False,
                 apply_immediately=True,
             )
+            suppress(
+                instance, "CKV_AWS_118", "Performance Insights is on; the system under a serverless instance is AWS's"
+            )
+            suppress(instance, "CKV_AWS_226", "Versions come through the global cluster (relational.engine_version)")
 
     def _zones(self, subnet_ids: list[str], count: int) -> Sequence[str]:
         """The zone of each private subnet."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
 from cdktf_cdktf_provider_aws.rds_cluster_parameter_group import (
     RdsClusterParameterGroup,
     RdsClusterParameterGroupParameter,
@@ -10,6 +9,7 @@ from cdktf_cdktf_provider_aws.rds_cluster_parameter_group import (
 from constructs import Construct
 
 from shared.key import RegionalKey
+from shared.logs import log_group
 from shared.site import Site
 
 FAMILY = "aurora-mysql8.0"
@@ -33,14 +33,7 @@ class ClusterLogs(Construct):
     def __init__(self, scope: Construct, id: str, *, site: Site, cluster: str, key: RegionalKey) -> None:
         super().__init__(scope, id)
         self.groups = [
-            CloudwatchLogGroup(
-                self,
-                log,
-                name=f"/aws/rds/cluster/{cluster}/{log}",
-                retention_in_days=site.settings.logs.retention_days,
-                kms_key_id=key.arn,
-            )
-            for log in LOGS
+            log_group(self, log, site=site, name=f"/aws/rds/cluster/{cluster}/{log}", key_arn=key.arn) for log in LOGS
         ]
 
 

@@ -11,6 +11,7 @@ from cdktf_cdktf_provider_aws.lb_listener import (
 from constructs import Construct
 
 from shared.site import Site
+from shared.suppressions import suppress
 from stacks.compute.contract import WebComputeOutputs
 from stacks.edge.web.access_logs import WebAccessLogs
 from stacks.network.contract import WebNetworkOutputs
@@ -51,6 +52,9 @@ class WebLoadBalancer(Construct):
             # It checks that it may write the log when it is made.
             depends_on=[logs.bucket.policy],
         )
+        suppress(self.balancer, "CKV2_AWS_28", "The firewall (edge.waf) is the API's; this shows what is public")
+        if not site.production:
+            suppress(self.balancer, "CKV_AWS_150", "Outside of production everything can be destroyed (PAY-16)")
         self.https = LbListener(
             self,
             "https",

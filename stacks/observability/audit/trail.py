@@ -7,7 +7,6 @@ from cdktf_cdktf_provider_aws.cloudtrail import (
     CloudtrailAdvancedEventSelector,
     CloudtrailAdvancedEventSelectorFieldSelector,
 )
-from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
 from cdktf_cdktf_provider_aws.cloudwatch_log_metric_filter import (
     CloudwatchLogMetricFilter,
     CloudwatchLogMetricFilterMetricTransformation,
@@ -15,8 +14,10 @@ from cdktf_cdktf_provider_aws.cloudwatch_log_metric_filter import (
 from constructs import Construct
 
 from shared.grants import Grant
+from shared.logs import log_group
 from shared.role import service_role
 from shared.site import Site
+from shared.suppressions import suppress
 from stacks.observability.audit.bucket import SERVICE, TRAIL, TrailBucket, trail_arn
 from stacks.observability.audit.suspicions import SUSPICIONS, audit_namespace
 
@@ -37,7 +38,7 @@ class Trail(Construct):
     def __init__(self, scope: Construct, id: str, *, site: Site, files: TrailBucket, logs_key_arn: str) -> None:
         super().__init__(scope, id)
         logs = TrailLogs(self, "logs", site=site, key_arn=logs_key_arn) if site.settings.audit.cloudwatch else None
-        Cloudtrail(
+        trail = Cloudtrail(
             self,
             "trail",
             name=site.name(TRAIL),
@@ -51,6 +52,9 @@ class Trail(Construct):
             advanced_event_selector=_selectors(site),
             depends_on=[files.bucket.policy, *([logs.role.granted] if logs else [])],
         )
+        suppress(
+            trail, "CKV_AWS_252", "What the trail shows raises alarms; a message for each of its files tells nothing"
+        )
 
 
 class TrailLogs(Construct):
@@ -58,13 +62,7 @@ class TrailLogs(Construct):
 
     def __init__(self, scope: Construct, id: str, *, site: Site, key_arn: str) -> None:
         super().__init__(scope, id)
-        self.group = CloudwatchLogGroup(
-            self,
-            "group",
-            name=log_group_name(site),
-            retention_in_days=site.settings.logs.retention_days,
-            kms_key_id=key_arn,
-        )
+        self.group = log_group(self, "group", site=site, name=log_group_name(site), key_arn=key_arn)
         self.role = service_role(
             self,
             site=site,
