@@ -6,7 +6,7 @@ BIN := .venv/bin
 TRIPOINT := $(BIN)/tripoint
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rollout down test lint types unit functions integration mutate-iam synth docs bench format clean
+.PHONY: help setup rollout down test scan audit lint types unit functions integration mutate-iam synth docs bench format clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,12 @@ test: setup ## Lint, types and every test, the integration tests against a sandb
 	@$(BIN)/mypy
 	@# The integration tests' deployment mostly waits; the other workers test everything else meanwhile.
 	@$(BIN)/pytest -n 2 --dist loadgroup
+
+scan: setup ## Checkov and parliament over every configuration's stacks; writes the counts into docs/security.md
+	@$(BIN)/python -m rollout.scanners --write
+
+audit: setup ## Known vulnerabilities of everything that is locked
+	@$(BIN)/python -m rollout.audit
 
 lint: setup ## Ruff: rules and format
 	@$(BIN)/ruff check .

@@ -113,6 +113,11 @@ def _texts(value: Any, at: str = "") -> Iterator[tuple[str, str]]:
         yield at, value
 
 
+def _region(placed: Placed) -> str:
+    found = _REGION.search(placed.stack)
+    return found[1] if found else ""
+
+
 class _Arns:
     def __init__(self, joined: Mapping[str, Placed], account: str) -> None:
         self._joined = joined
@@ -127,6 +132,8 @@ class _Arns:
             raise UnknownReferenceError(f"{address}.{attribute}: no such resource")
         if attribute == "stream_arn":
             return f"{self._of(address, 'arn')}/stream/2026-01-01T00-00-00"
+        if attribute == "execution_arn":
+            return f"arn:{PARTITION}:execute-api:{_region(placed)}:{self._account}:a1b2c3d4e5"
         if attribute != "arn":
             given = placed.block.get(attribute)
             if isinstance(given, str):
@@ -139,8 +146,7 @@ class _Arns:
 
     def _tail(self, placed: Placed) -> str:
         type, block = placed.type, placed.block
-        region = _REGION.search(placed.stack)
-        here = region[1] if region else ""
+        here = _region(placed)
         if type == "aws_s3_bucket":
             return f"s3:::{self(block['bucket'])}"
         if type == "aws_dynamodb_table_replica":
