@@ -12,7 +12,7 @@ import pytest
 
 FIRST = "integration"
 # The last of the integration tests: they change or end the deployment. `capabilities` is a folder.
-LAST = ("capabilities", "test_drain", "test_teardown")
+LAST = ("test_least_privilege", "capabilities", "test_drain", "test_teardown")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

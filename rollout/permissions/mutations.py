@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rollout.permissions.record import Call, RunRecord, statements, thing_of
+from rollout.permissions.record import Call, RunRecord, grant_of, statements, thing_of
 from rollout.sandbox.emulator import module
 
 # What a service documents as needed and checks when a resource is made, or uses without leaving a trace: the sandbox
@@ -78,7 +78,7 @@ def role_mutations(record: RunRecord) -> list[Mutation]:
         for name, document in policies.items():
             for number, statement in enumerate(statements(document)):
                 for action in statement["Action"]:
-                    granted = Granted(thing_of(arn), "role", str(statement.get("Sid", "")), action)
+                    granted = Granted(thing_of(arn), "role", grant_of(str(statement.get("Sid", ""))), action)
                     calls = [call for call in by_role.get(arn, ()) if call.action.lower() == action.lower()]
                     mutated = {**policies, name: without(document, number, action)}
                     denied = [call for call in calls if not _roles_policies_allow(arn, mutated, call)]

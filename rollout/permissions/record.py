@@ -16,6 +16,10 @@ PATH = "/_ministack/iam"
 _ROLE = re.compile(r":role/[a-z0-9]+-(?P<thing>[a-z0-9-]+?)-[a-z]{2}(?:-[a-z]+)+-\d-[a-z0-9-]+$")
 
 
+# A region without dashes at the end of a statement's name (`shared/replication.py`).
+_REGION = re.compile(r"(?:af|ap|ca|eu|il|me|mx|sa|us)(?:gov)?(?:north|south|east|west|central)(?:east|west)?\d$")
+
+
 @dataclass(frozen=True)
 class Call:
     """One decided call; `decided_by` is "identity", "resource" or "endpoint" (`rollout/sandbox/iam/record.py`)."""
@@ -76,6 +80,11 @@ def thing_of(role_arn: str) -> str:
     """What a role is named after, the same in every region; its name when it isn't one of the project's."""
     found = _ROLE.search(role_arn)
     return found["thing"] if found else role_arn.rpartition("/")[2]
+
+
+def grant_of(sid: str) -> str:
+    """A statement's name without the region that it is for, as replication's have it."""
+    return _REGION.sub("", sid)
 
 
 def statements(document: Mapping[str, Any]) -> list[dict[str, Any]]:

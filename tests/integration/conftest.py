@@ -176,6 +176,15 @@ def full(deployment: Deployment) -> Deployment:
     return deployment
 
 
+@pytest.fixture(autouse=True)
+def scenario(request: pytest.FixtureRequest) -> None:
+    """What the sandbox records of IAM from here on came with this test (`test_least_privilege.py`)."""
+    if "deployment" in request.fixturenames:
+        deployed: Deployment = request.getfixturevalue("deployment")
+        if deployed.environment.target.enforce_iam:
+            httpx.put(f"{deployed.environment.target.endpoint}/_ministack/iam/scenario/{request.node.originalname}")
+
+
 @pytest.fixture
 def eventually() -> Callable[..., Any]:
     """Call until the result is true, and give it back."""

@@ -12,6 +12,18 @@ import pytest
 from tests.integration.conftest import Deployment
 
 
+def admit_rule(queue_arn: str, rule_arn: str) -> str:
+    """A queue's policy with which EventBridge delivers what a rule matches."""
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": queue_arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": rule_arn}},
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
 def key() -> str:
     return f"it-{uuid.uuid4()}"
 
@@ -132,9 +144,10 @@ def test_each_change_is_published_once_over_all_regions(deployment: Deployment, 
         queue = sqs.create_queue(QueueName=f"probe-{uuid.uuid4().hex[:8]}")["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         rule = f"probe-{region}"
-        events.put_rule(
+        probed = events.put_rule(
             Name=rule, EventBusName=bus, EventPattern=json.dumps({"source": ["tripoint.payments"]}), State="ENABLED"
         )
+        sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": admit_rule(arn, probed["RuleArn"])})
         events.put_targets(Rule=rule, EventBusName=bus, Targets=[{"Id": "probe", "Arn": arn}])
         queues[region] = (sqs, queue, events, rule, bus)
     try:

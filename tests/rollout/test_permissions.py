@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rollout.permissions.mutations import endpoint_mutations, resource_mutations, role_mutations, without
-from rollout.permissions.record import RunRecord, thing_of
+from rollout.permissions.record import RunRecord, grant_of, thing_of
 from rollout.permissions.report import page
 from rollout.permissions.unproven import reason_for
 
@@ -35,6 +35,13 @@ def noticed(mutations: Any) -> dict[tuple[str, str], bool]:
 def test_role_is_called_the_same_in_every_region() -> None:
     assert thing_of(ROLE) == "issue-receipt"
     assert thing_of("arn:aws:iam::1:role/somebody") == "somebody"
+
+
+def test_grant_for_a_region_is_called_the_same_for_every_region() -> None:
+    assert {grant_of(f"WriteReplicas{region}") for region in ("useast1", "euwest1", "apsoutheast1")} == {
+        "WriteReplicas"
+    }
+    assert grant_of("UseRegionalKey") == "UseRegionalKey"
 
 
 def test_action_is_proven_by_the_call_that_needs_it() -> None:
