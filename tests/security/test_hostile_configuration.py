@@ -54,6 +54,10 @@ FORBIDDEN = set("$\"\\`{}<>|^!%[]*?'")
 NEEDED = {"assets.content_security_policy": set("*?'")}
 
 
+# Stand-ins in a path: one key of a dictionary, the one item of a list.
+KEY, ITEM = "m-1", "[]"
+
+
 def _base() -> dict[str, Any]:
     """Everything on, and a real processor: as many fields as there can be."""
     full = tomllib.loads(Path("config/sandbox-full.toml").read_text())
@@ -70,6 +74,10 @@ def _texts(model: type[BaseModel], at: tuple[str, ...] = ()) -> Iterator[tuple[s
 def _of(annotation: Any, at: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield from _texts(annotation, at)
+    elif typing.get_origin(annotation) is dict:
+        yield from _of(typing.get_args(annotation)[1], (*at, KEY))
+    elif typing.get_origin(annotation) is list:
+        yield from _of(typing.get_args(annotation)[0], (*at, ITEM))
     elif annotation is str or typing.get_origin(annotation) is typing.Literal:
         yield at
     else:
@@ -89,6 +97,8 @@ FIELDS = _fields()
 def _with(path: tuple[str, ...], value: Any) -> dict[str, Any]:
     raw = copy.deepcopy(_base())
     section = raw
+    if path[-1] == ITEM:
+        path, value = path[:-1], [value]
     for name in path[:-1]:
         section = section.setdefault(name, {})
     section[path[-1]] = value
@@ -100,7 +110,10 @@ def _read(environment: Environment, path: tuple[str, ...]) -> Any:
     if path[0] not in Environment.model_fields:
         found = environment.regions["us-east-1"]
     for name in path:
-        found = found[name] if isinstance(found, dict) else getattr(found, name)
+        if name == ITEM:
+            found = found[0] if found else None
+        else:
+            found = found[name] if isinstance(found, dict) else getattr(found, name)
     return found
 
 
@@ -169,6 +182,8 @@ def test_hostile_regions_and_functions_are_refused(region: str) -> None:
     raw["regions"] = {**raw["regions"], region: {"cidr": "10.90.0.0/16"}}
     with pytest.raises(UsageError):
         parse(raw, source="x")
+    with pytest.raises(UsageError):
+        parse(_with(("merchants", region), {}), source="x")
     with pytest.raises(UsageError):
         parse(_with(("functions", "reserved_concurrency_by_function"), {region: 1}), source="x")
 

@@ -141,12 +141,16 @@ def test_nobody_is_everybody(environments: list[Joined]) -> None:
 
 
 def test_principals_are_of_this_account(environments: list[Joined]) -> None:
-    """PAY-13: nobody of another account is let in."""
+    """PAY-13: nobody of another account is let in, but to act as one merchant and with that one's external id."""
     for policy, statement, account in allowed(environments):
         principal = statement.get("Principal", {})
         assert isinstance(principal, str) or set(principal) <= {"AWS", "Service"}, policy.where
         named = [] if isinstance(principal, str) else listed(principal.get("AWS", []))
-        assert all(one == "*" or f":{account}:" in one for one in named), policy.where
+        if policy.type == "aws_iam_role" and conditions(statement).get("sts:externalid"):
+            assert actions_of(statement) == ["sts:AssumeRole"], policy.where
+            assert "*" not in named, policy.where
+        else:
+            assert all(one == "*" or f":{account}:" in one for one in named), policy.where
 
 
 def test_services_are_trusted_for_this_account_only(environments: list[Joined]) -> None:
