@@ -64,6 +64,7 @@ class Env(StrEnum):
     RECEIPTS_KEY_ARN = "RECEIPTS_KEY_ARN"
     STATE_MACHINE_ARN = "STATE_MACHINE_ARN"
     EVENT_BUS_NAME = "EVENT_BUS_NAME"
+    MERCHANT_ROLES = "MERCHANT_ROLES"
     VAULT_TABLE = "VAULT_TABLE"
     VAULT_RETENTION_DAYS = "VAULT_RETENTION_DAYS"
     FAILOVER_ORDER = "FAILOVER_ORDER"
@@ -102,8 +103,12 @@ class Grant(Enum):
             "dynamodb:DescribeStream",
             "dynamodb:GetRecords",
             "dynamodb:GetShardIterator",
-            "dynamodb:ListStreams",
         ),
+    )
+    LEDGER_FIND_STREAM = (
+        "ledger: find the stream",
+        "* (DynamoDB has no resource-level permission)",
+        ("dynamodb:ListStreams",),
     )
     VAULT_PUT = ("vault: keep", "vault table", ("dynamodb:PutItem",))
     VAULT_READ = ("vault: read", "vault table", ("dynamodb:GetItem",))
@@ -230,7 +235,13 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
         name="payments_api",
         description="Accepts payments and tells how they stand; answers the health check",
         trigger="api",
-        env=(Env.PAYMENTS_TABLE, Env.STATE_MACHINE_ARN, Env.VAULT_TABLE, Env.VAULT_RETENTION_DAYS),
+        env=(
+            Env.PAYMENTS_TABLE,
+            Env.STATE_MACHINE_ARN,
+            Env.VAULT_TABLE,
+            Env.VAULT_RETENTION_DAYS,
+            Env.MERCHANT_ROLES,
+        ),
         grants=(
             Grant.LEDGER_CREATE,
             Grant.LEDGER_READ,
@@ -304,7 +315,7 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
         description="Turns changes of the ledger's stream into payment events",
         trigger="stream",
         env=(Env.EVENT_BUS_NAME,),
-        grants=(Grant.LEDGER_STREAM, Grant.EVENTS_PUT),
+        grants=(Grant.LEDGER_STREAM, Grant.LEDGER_FIND_STREAM, Grant.EVENTS_PUT),
     ),
     FunctionSpec(
         name="take_over",

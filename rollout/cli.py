@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -21,18 +22,19 @@ from rich.text import Text
 from rollout import graphs, outputs
 from rollout.engine import Engine
 from rollout.operations import ConfigOption, register
-from rollout.payments import Order, PaymentApi
+from rollout.payments import Order, PaymentApi, act_as
 from rollout.plugins import locate
 from rollout.progress import progress_for
 from rollout.project import Project, as_json
 from rollout.report import RunReport, failure_lines, python_version, summary_sentence, summary_table
 from rollout.sandbox.manager import sandbox_environment
 from rollout.schedule import Status, default_parallelism
-from rollout.smoke import run_smoke
+from rollout.smoke import SmokeResult, run_smoke
 from rollout.toolchain import find_tool
 from shared.contracts import StackId
 from shared.errors import TripointError, UsageError
 from shared.node import use_supported_node
+from shared.site import Site
 
 EXIT_CHANGES = 3
 EXIT_INTERRUPTED = 130
@@ -278,11 +280,10 @@ def pay(
     for name in (region, read_from):
         project.select(None, name)
     flat = project.read_outputs()
-    local = project.environment.is_sandbox
     wanted = Order(amount=amount, currency=currency, merchant_id=merchant, payment_method=token)
     with (
-        PaymentApi(outputs.api_url(flat, region), local=local) as here,
-        PaymentApi(outputs.api_url(flat, read_from or region), local=local) as there,
+        PaymentApi.of(flat, region, project=project, merchant=merchant) as here,
+        PaymentApi.of(flat, read_from or region, project=project, merchant=merchant) as there,
     ):
         sent = here.send(wanted, key=key, timeout_s=timeout)
         print(f"{region}: payment {sent.id} {sent.status}", flush=True)
@@ -297,12 +298,23 @@ def pay(
 
 
 @app.command()
+def credentials(
+    merchant: Annotated[str, typer.Argument(help="The merchant's id.")],
+    config: ConfigOption = None,
+) -> None:
+    """Print an hour's credentials of a merchant's role as shell variables: eval "$(tripoint credentials m-1)"."""
+    project = Project.open(config)
+    found = act_as(merchant, site=Site(project.environment, project.environment.primary), target=project.target)
+    print(f"export AWS_ACCESS_KEY_ID={shlex.quote(found.access_key)}")
+    print(f"export AWS_SECRET_ACCESS_KEY={shlex.quote(found.secret_key)}")
+    print(f"export AWS_SESSION_TOKEN={shlex.quote(found.token)}")
+
+
+@app.command()
 def smoke(config: ConfigOption = None) -> None:
     """Send a payment through every region's API and read each back as SETTLED from another region."""
     project = Project.open(config)
-    results = run_smoke(
-        project.read_outputs(), list(project.environment.regions), local=project.environment.is_sandbox, say=_say
-    )
+    results = _pay_everywhere(project)
     bad = [result.region for result in results if not result.ok]
     if bad:
         raise TripointError(f"smoke: payments did not settle in: {', '.join(bad)}")
@@ -390,10 +402,21 @@ def _ask_for_name(name: str, doomed: Sequence[StackId]) -> None:
         raise UsageError(f"that is not {name!r}: nothing was destroyed")
 
 
-def _smoke(project: Project, report: RunReport) -> None:
-    results = run_smoke(
-        project.read_outputs(), list(project.environment.regions), local=project.environment.is_sandbox, say=_say
+def _pay_everywhere(project: Project) -> list[SmokeResult]:
+    merchants = list(project.environment.merchants)
+    if not merchants:
+        raise UsageError("smoke payments need a merchant; add [merchants.<id>] to the configuration")
+    flat = project.read_outputs()
+    return run_smoke(
+        list(project.environment.regions),
+        order=Order(merchant_id=merchants[0]),
+        connect=lambda region: PaymentApi.of(flat, region, project=project, merchant=merchants[0]),
+        say=_say,
     )
+
+
+def _smoke(project: Project, report: RunReport) -> None:
+    results = _pay_everywhere(project)
     report.smoke = [result.as_dict() for result in results]
     report.smoke_failed = not all(result.ok for result in results)
     report.phases["smoke"] = max(result.seconds for result in results)

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from botocore.exceptions import BotoCoreError, ClientError
 
+from rollout.outputs import api_url
+from rollout.project import Project
+from rollout.target import Target, one_line
 from shared.errors import TripointError
+from shared.site import PARTITION, Site
 
 FINAL = ("SETTLED", "DECLINED", "FAILED", "REFUNDED")
 
@@ -47,6 +55,44 @@ class Order:
     payment_method: str = "tok_visa"
 
 
+class Signature(httpx.Auth):
+    """Signs requests to an API of one region with signature version 4, as a merchant."""
+
+    requires_request_body = True
+
+    def __init__(self, credentials: Credentials, region: str) -> None:
+        self._signer = SigV4Auth(credentials, "execute-api", region)
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        signed = AWSRequest(request.method, str(request.url), data=request.content)
+        self._signer.add_auth(signed)
+        request.headers.update(dict(signed.headers))
+        yield request
+
+
+def act_as(merchant: str, *, site: Site, target: Target) -> Credentials:
+    """Temporary credentials of a merchant's role.
+
+    Raises
+    ------
+    PaymentError
+        When the environment has no such merchant, or the role may not be assumed.
+    """
+    merchants = site.environment.merchants
+    if merchant not in merchants:
+        allowed = ", ".join(merchants) or "none; add [merchants.<id>] to the configuration"
+        raise PaymentError(f"merchant {merchant!r} is not configured; allowed: {allowed}")
+    role = f"arn:{PARTITION}:iam::{site.account_id}:role/{site.merchant_role_name(merchant)}"
+    external = merchants[merchant].external_id
+    try:
+        found = target.client("sts", site.region).assume_role(
+            RoleArn=role, RoleSessionName="tripoint", **({"ExternalId": external} if external else {})
+        )["Credentials"]
+    except (BotoCoreError, ClientError) as error:
+        raise PaymentError(f"merchant {merchant!r}: {one_line(error)}") from error
+    return Credentials(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])
+
+
 class PaymentApi:
     """One region's API.
 
@@ -54,13 +100,22 @@ class PaymentApi:
     ----------
     url
         Its address, without a trailing slash.
+    signature
+        As whom requests are signed.
     local
         Whether it is the sandbox's: then no proxy is used.
     """
 
-    def __init__(self, url: str, *, local: bool) -> None:
+    def __init__(self, url: str, *, signature: httpx.Auth | None, local: bool) -> None:
         self.url = url.rstrip("/")
-        self._http = httpx.Client(timeout=_REQUEST_TIMEOUT_S, trust_env=not local)
+        self._http = httpx.Client(timeout=_REQUEST_TIMEOUT_S, trust_env=not local, auth=signature)
+
+    @classmethod
+    def of(cls, flat: Mapping[str, Any], region: str, *, project: Project, merchant: str) -> PaymentApi:
+        """A deployed region's API, by the flat outputs, for a merchant."""
+        site = Site(project.environment, region)
+        signature = Signature(act_as(merchant, site=site, target=project.target), region)
+        return cls(api_url(flat, region), signature=signature, local=project.environment.is_sandbox)
 
     def __enter__(self) -> PaymentApi:
         return self

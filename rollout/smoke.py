@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rollout.outputs import api_url
 from rollout.payments import Order, PaymentApi
 from shared.errors import TripointError
 
 WANTED = "SETTLED"
+
+Connect = Callable[[str], PaymentApi]
+"""The API of a region, ready to be sent payments."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +42,10 @@ def pairs(regions: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def run_smoke(
-    flat: Mapping[str, Any],
     regions: Sequence[str],
     *,
-    local: bool,
+    order: Order,
+    connect: Connect,
     say: Callable[[str], None],
     timeout_s: float = 120.0,
 ) -> list[SmokeResult]:
@@ -51,29 +53,28 @@ def run_smoke(
 
     Parameters
     ----------
-    flat
-        The flat outputs.
-    local
-        Whether the APIs are the sandbox's.
+    order
+        What to pay.
+    connect
+        Gives a region's API, for the order's merchant.
     say
         Told a line per step.
     """
     chosen = pairs(regions)
     with ThreadPoolExecutor(max_workers=len(chosen)) as pool:
-        return list(pool.map(lambda pair: _pay(flat, *pair, local=local, say=say, timeout_s=timeout_s), chosen))
+        return list(
+            pool.map(lambda pair: _pay(*pair, order=order, connect=connect, say=say, timeout_s=timeout_s), chosen)
+        )
 
 
 def _pay(
-    flat: Mapping[str, Any], region: str, read_from: str, *, local: bool, say: Callable[[str], None], timeout_s: float
+    region: str, read_from: str, *, order: Order, connect: Connect, say: Callable[[str], None], timeout_s: float
 ) -> SmokeResult:
     begin = time.monotonic()
     payment_id, status = "", ""
     try:
-        with (
-            PaymentApi(api_url(flat, region), local=local) as here,
-            PaymentApi(api_url(flat, read_from), local=local) as there,
-        ):
-            sent = here.send(Order(), timeout_s=timeout_s)
+        with connect(region) as here, connect(read_from) as there:
+            sent = here.send(order, timeout_s=timeout_s)
             payment_id, status = sent.id, sent.status
             say(f"smoke: {region} accepted payment {payment_id}")
             status = there.wait(payment_id, timeout_s=timeout_s).status

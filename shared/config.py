@@ -87,6 +87,7 @@ def _private_block(value: str) -> str:
 Text = Annotated[str, Field(pattern=_TAG_TEXT)]
 # A host, and a path without what a shell, JSON or Terraform reads anything into. Digits are [0-9]: \d is any script's.
 HttpsUrl = Annotated[str, Field(pattern=r"^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$", max_length=256)]
+PrincipalArn = Annotated[str, Field(pattern=r"^arn:aws:iam::[0-9]{12}:(root|(role|user)/[A-Za-z0-9_+=,.@/-]{1,128})$")]
 Cidr = Annotated[str, AfterValidator(_private_block)]
 # Lambda raises an account's concurrency to tens of thousands (Lambda developer guide, "Lambda quotas").
 Concurrency = Annotated[int, Field(ge=1, le=100_000)]
@@ -161,6 +162,19 @@ class ProcessorSettings(Section):
         if self.kind == "simulator" and (self.url is not None or self.secret_name is not None):
             raise ValueError("url and secret_name are allowed only when kind is 'http'")
         return self
+
+
+class MerchantSettings(Section):
+    """Who may act as a merchant: IAM principals, by ARN; the account's own administrators when none is given.
+
+    A principal of another account should come with an external id (IAM User Guide, "The confused deputy problem").
+    """
+
+    principals: list[PrincipalArn] = Field(default_factory=list)
+    external_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@:/-]{2,128}$")] | None = None
+
+
+MerchantId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,23}$")]
 
 
 class NetworkSettings(Section):
@@ -320,6 +334,8 @@ class Environment(Section):
     protection: ProtectionSettings = ProtectionSettings()
     processor: ProcessorSettings = ProcessorSettings()
     failover: FailoverSettings = FailoverSettings()
+    # One IAM role each, of which an account has 1,000 by default (docs/decisions/callers-are-iam-roles.md).
+    merchants: Annotated[dict[MerchantId, MerchantSettings], Field(max_length=5_000)] = Field(default_factory=dict)
     regions: Annotated[dict[str, RegionSettings], Field(min_length=2, max_length=32)]
 
     @model_validator(mode="before")
@@ -361,6 +377,15 @@ class Environment(Section):
             off = [region for region, settings in self.regions.items() if name not in settings.on]
             if off and len(off) < len(self.regions):
                 raise ValueError(f"{name}.enabled must be the same in every region; it is false in {', '.join(off)}")
+        return self
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Environment:
+        for region, settings in self.regions.items():
+            if {"web", "assets"} <= settings.on and settings.web.subdomain == settings.assets.subdomain:
+                raise ValueError(
+                    f"web.subdomain and assets.subdomain are both {settings.web.subdomain!r} in {region}; must differ"
+                )
         return self
 
     @model_validator(mode="after")

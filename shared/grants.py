@@ -78,9 +78,9 @@ def use_key(key_arn: str, sid: str = "UseRegionalKey") -> Grant:
     return Grant(sid, ("kms:Decrypt", "kms:GenerateDataKey"), (key_arn,))
 
 
-def decrypt_with_key(key_arn: str) -> Grant:
-    """Decrypt, and nothing else, with one key."""
-    return Grant("DecryptWithRegionalKey", ("kms:Decrypt",), (key_arn,))
+def decrypt_with_key(key_arn: str, sid: str = "DecryptWithRegionalKey") -> Grant:
+    """Decrypt, and nothing else, with one key: what reading and writing a table under it takes too."""
+    return Grant(sid, ("kms:Decrypt",), (key_arn,))
 
 
 def write_logs(log_group_arn: str) -> Grant:

@@ -62,6 +62,10 @@ class Site:
         """The name of an IAM role or policy; IAM is global, so it carries the region."""
         return _limited(self.name(f"{thing}-{self.region}"), MAX_ROLE_NAME)
 
+    def merchant_role_name(self, merchant: str) -> str:
+        """The name of a merchant's role: one for all regions, and the only thing that tells the API who calls."""
+        return _limited(self.name(f"merchant-{merchant}"), MAX_ROLE_NAME)
+
     def bucket_name(self, thing: str) -> str:
         """The name of an S3 bucket; buckets share one namespace over all accounts and regions."""
         return _limited(self.name(f"{thing}-{self.account_id}-{self.region}"), MAX_BUCKET_NAME)

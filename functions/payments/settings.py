@@ -36,6 +36,17 @@ class WorkflowSettings(RegionSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CallerSettings(RegionSettings):
+    """How merchants' roles are named: with one `{}` where the merchant's id stands."""
+
+    merchant_roles: str
+
+    def __post_init__(self) -> None:
+        if self.merchant_roles.count("{}") != 1:
+            raise SettingsError(f"MERCHANT_ROLES: {self.merchant_roles!r} is not allowed; allowed: a name with a {{}}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class VaultSettings(RegionSettings):
     """Where this region keeps the personal data of payers, and for how many days."""
 

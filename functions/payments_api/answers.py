@@ -17,6 +17,8 @@ from functions.payments.errors import (
 from functions.payments.model import Payment
 from functions.payments.telemetry import logger
 from functions.payments.vault import Payer
+from functions.payments_api import HEADERS
+from functions.payments_api.caller import ForeignMerchantError, NotAMerchantError
 from functions.payments_api.logic import Health, PayerElsewhereError
 
 _RETRY_AFTER_SECONDS = 1
@@ -28,7 +30,7 @@ def answer(status: int, body: dict[str, Any], **headers: str) -> Response[str]:
         status_code=status,
         content_type="application/json",
         body=json.dumps(body),
-        headers={"Cache-Control": "no-store"} | headers,
+        headers=HEADERS | headers,
     )
 
 
@@ -85,6 +87,8 @@ def failed(error: Exception) -> Response[str]:
     """The answer to any other error; what is not ours to tell stays in the log."""
     if isinstance(error, PayerElsewhereError):
         return _error(404, "not_found", str(error), region=error.region)
+    if isinstance(error, NotAMerchantError | ForeignMerchantError):
+        return _error(403, "forbidden", str(error))
     if isinstance(error, PaymentNotFoundError):
         return _error(404, "not_found", str(error))
     if isinstance(error, IdempotencyKeyReusedError):

@@ -81,22 +81,15 @@ def ensure_started(payment: Payment, *, workflow: Workflow, region: str) -> None
         workflow.start(payment)
 
 
-def find(payment_id: str, *, ledger: Ledger) -> Payment:
-    """The payment with an id, or PaymentNotFoundError."""
+def find(payment_id: str, *, merchant: str, ledger: Ledger) -> Payment:
+    """A merchant's payment with an id, or PaymentNotFoundError: another merchant's is as good as none."""
     payment = ledger.get(payment_id) if ids.is_payment_id(payment_id) else None
-    if payment is None:
+    if payment is None or payment.merchant_id != merchant:
         raise PaymentNotFoundError("no such payment")
     return payment
 
 
-def find_payer(
-    payment_id: str,
-    *,
-    ledger: Ledger,
-    vault: Vault,
-    region: str,
-    clock: clocks.Clock = clocks.now,
-) -> Payer:
+def find_payer(payment: Payment, *, vault: Vault, region: str, clock: clocks.Clock = clocks.now) -> Payer:
     """The payer of a payment, if this region keeps it.
 
     Raises
@@ -104,12 +97,12 @@ def find_payer(
     PayerElsewhereError
         Naming the region to ask.
     PaymentNotFoundError
-        When there is no such payment, or no payer (any more).
+        When there is no payer (any more).
     """
-    keeper = find(payment_id, ledger=ledger).payer_region
+    keeper = payment.payer_region
     if keeper and keeper != region:
         raise PayerElsewhereError(keeper)
-    payer = vault.get(payment_id, at=clock()) if keeper else None
+    payer = vault.get(payment.payment_id, at=clock()) if keeper else None
     if payer is None:
         raise PaymentNotFoundError("nothing is kept about the payer of this payment")
     return payer

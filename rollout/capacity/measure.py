@@ -49,10 +49,13 @@ TOKENS: Mapping[str, str] = {SETTLED: "tok_visa", "declined": "tok_declined", "c
 """The card that leads to each scenario, which is named after the workflow's last state."""
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
+MERCHANT = "merchant-0001"
+MERCHANT_ROLES = "tripoint-merchant-{}-bench"
 MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:payments"
 VALUES: Mapping[str, str] = {
     "PAYMENTS_TABLE": "payments",
     "PROCESSOR_TABLE": "processor",
+    "MERCHANT_ROLES": MERCHANT_ROLES,
     "VAULT_TABLE": "vault",
     "VAULT_RETENTION_DAYS": "400",
     "FAILOVER_ORDER": f"{REGION},eu-west-1",
@@ -270,7 +273,7 @@ class Bench:
         body = {
             "amount": 1299,
             "currency": "EUR",
-            "merchant_id": "merchant-0001",
+            "merchant_id": MERCHANT,
             "payment_method": TOKENS[scenario],
             "payer": PAYER,
         }
@@ -422,7 +425,12 @@ def _request(method: str, path: str, body: object = None, key: str = "") -> dict
         "headers": {"Idempotency-Key": key} if key else {},
         "multiValueHeaders": {"Idempotency-Key": [key]} if key else {},
         "body": json.dumps(body) if body else None,
-        "requestContext": {"path": f"/v1{path}", "requestId": "r"},
+        "requestContext": {
+            "path": f"/v1{path}",
+            "requestId": "r",
+            "accountId": ACCOUNT,
+            "identity": {"userArn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{MERCHANT_ROLES.format(MERCHANT)}/bench"},
+        },
     }
 
 

@@ -22,11 +22,15 @@ from shared.suppressions import suppress
 from stacks.compute.code import FunctionCode
 from stacks.network.contract import NetworkOutputs
 
+# What stores or sends under the key of the bucket, queue or topic, in the caller's name.
+ENCRYPTED = frozenset({"s3:PutObject", "sns:Publish", "sqs:SendMessage"})
+
 
 class PaymentFunction(Construct):
     """A zip in the private subnets: memory, timeout and reserved concurrency from the configuration (PAY-03).
 
-    Without ``network`` it runs outside of the VPC. With ``read_only`` it cannot encrypt with the region's key.
+    Without ``network`` it runs outside of the VPC. It encrypts with the region's key only if it sends or stores what
+    the key encrypts.
     """
 
     def __init__(
@@ -43,7 +47,6 @@ class PaymentFunction(Construct):
         grants: Sequence[Grant],
         network: NetworkOutputs | None,
         key_arn: str,
-        read_only: bool = False,
     ) -> None:
         super().__init__(scope, id)
         settings = site.settings.functions
@@ -58,7 +61,7 @@ class PaymentFunction(Construct):
             does="function",
             grants=[
                 write_logs(logs.arn),
-                decrypt_with_key(key_arn) if read_only else use_key(key_arn),
+                use_key(key_arn) if _encrypts(grants) else decrypt_with_key(key_arn),
                 *(attach_to_vpc(partial(site.arn, "ec2")) if network else []),
                 *grants,
             ],
@@ -102,3 +105,10 @@ class PaymentFunction(Construct):
     @property
     def arn(self) -> str:
         return str(self.function.arn)
+
+
+def _encrypts(grants: Sequence[Grant]) -> bool:
+    """Whether the function needs data keys of the region's key and has no grant for them yet. Tables need none: an
+    access decrypts the table's own key (KMS developer guide, "How Amazon DynamoDB uses AWS KMS")."""
+    actions = {action for grant in grants for action in grant.actions}
+    return "kms:GenerateDataKey" not in actions and bool(actions & ENCRYPTED)

@@ -53,6 +53,7 @@ class PaymentFunctions(Construct):
             Env.RECEIPTS_KEY_ARN: data.key_arn,
             Env.EVENT_BUS_NAME: bus_name,
             Env.VAULT_TABLE: data.vault_table_name,
+            Env.MERCHANT_ROLES: site.merchant_role_name("{}"),
             Env.VAULT_RETENTION_DAYS: str(site.settings.residency.vault_retention_days),
             Env.FAILOVER_ORDER: ",".join(site.environment.failover_order),
             Env.METRICS_REGIONS: ",".join(site.environment.regions),
@@ -72,6 +73,7 @@ class PaymentFunctions(Construct):
             Verb.LEDGER_READ: data.payments_table_arn,
             Verb.LEDGER_UPDATE: data.payments_table_arn,
             Verb.LEDGER_STREAM: data.payments_stream_arn,
+            Verb.LEDGER_FIND_STREAM: "*",
             Verb.RECEIPTS_PUT: f"{data.receipts_bucket_arn}/receipts/*",
             Verb.RECEIPTS_ENCRYPT: data.key_arn,
             Verb.EVENTS_PUT: bus_arn,
@@ -110,7 +112,6 @@ class PaymentFunctions(Construct):
             grants=[*(self._grant(verb) for verb in spec.grants_for(kind)), *extra_grants],
             network=self._network if spec.in_vpc else None,
             key_arn=self._data.key_arn,
-            read_only=spec.read_only,
         )
         return self.made[name]
 

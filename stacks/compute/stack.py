@@ -5,7 +5,7 @@ from __future__ import annotations
 from constructs import Construct
 
 from functions.catalogue import WORKFLOW_FUNCTIONS
-from shared.grants import send_to_queue, use_key
+from shared.grants import decrypt_with_key, send_to_queue
 from shared.site import Site
 from shared.stack import BuildInputs, LayerStack
 from stacks.compute.bus import PaymentBus, UndeliveredEvents
@@ -53,7 +53,7 @@ class ComputeStack(LayerStack):
         steps = {name: functions.add(name) for name in WORKFLOW_FUNCTIONS}
         workflow = PaymentWorkflow(self, "workflow", site=site, steps=steps, key_arn=data.key_arn)
         functions.know_workflow(workflow.arn)
-        api = functions.add("payments_api", [use_key(data.vault_key_arn, "UseVaultKey")])
+        api = functions.add("payments_api", [decrypt_with_key(data.vault_key_arn, "DecryptWithVaultKey")])
         changes_dlq = ChangesQueue(self, "changes-dlq", site=site, key_arn=data.key_arn)
         publisher = functions.add("publish_changes", [send_to_queue(changes_dlq.arn)])
         ChangeCapture(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,7 +25,7 @@ from cdktf_cdktf_provider_aws.api_gateway_stage import ApiGatewayStage, ApiGatew
 from cdktf_cdktf_provider_aws.lambda_permission import LambdaPermission
 from constructs import Construct
 
-from functions.payments_api import API_BASE_PATH
+from functions.payments_api import API_BASE_PATH, HEADERS
 from shared.logs import log_group
 from shared.site import Site
 from shared.suppressions import suppress
@@ -46,6 +47,7 @@ ACCESS_LOG_FORMAT = {
 }
 
 
+SIGNED, OPEN = "AWS_IAM", "NONE"
 PAYMENTS, UPLOADS = "payments_api", "process_object"
 
 
@@ -63,7 +65,7 @@ class Route:
     """One method of one path.
 
     ``required`` names the request parameters without which API Gateway answers 400, as it writes them
-    (``method.request.header.Idempotency-Key``). ``authorization`` is NONE or AWS_IAM (signature version 4).
+    (``method.request.header.Idempotency-Key``). ``authorization`` is AWS_IAM (signature version 4) or NONE.
     ``function`` is the one that answers, by its name in the catalogue; the route is there where that function is. With
     ``model`` the body must be of it.
     """
@@ -72,26 +74,22 @@ class Route:
     path: str
     model: str | None = None
     required: tuple[str, ...] = ()
-    authorization: str = "NONE"
+    authorization: str = SIGNED
     function: str = PAYMENTS
 
 
 PAYMENT, PROCESS = "PaymentRequest", "ProcessRequest"
 
 SUBMIT = Route("POST", "payments", model=PAYMENT, required=("method.request.header.Idempotency-Key",))
-HEALTH = Route("GET", "health")
+# Route 53 cannot sign; it says no more than whether the region is well.
+HEALTH = Route("GET", "health", authorization=OPEN)
 # For the account's own systems (docs/decisions/process-route-is-signed.md).
-PROCESS_UPLOAD = Route("POST", "process", model=PROCESS, authorization="AWS_IAM", function=UPLOADS)
+PROCESS_UPLOAD = Route("POST", "process", model=PROCESS, function=UPLOADS)
 ROUTES = (
     SUBMIT,
     Route("GET", "payments/{payment_id}", required=("method.request.path.payment_id",)),
-    # Personal data: only in the region that keeps it (PAY-22), and only to a principal of the account.
-    Route(
-        "GET",
-        "payments/{payment_id}/payer",
-        required=("method.request.path.payment_id",),
-        authorization="AWS_IAM",
-    ),
+    # Personal data: only in the region that keeps it (PAY-22).
+    Route("GET", "payments/{payment_id}/payer", required=("method.request.path.payment_id",)),
     HEALTH,
     PROCESS_UPLOAD,
 )
@@ -152,6 +150,7 @@ class PaymentApi(Construct):
                 rest_api_id=self.api.id,
                 response_type=refusal.type,
                 status_code=refusal.status,
+                response_parameters={f"gatewayresponse.header.{name}": f"'{value}'" for name, value in HEADERS.items()},
                 response_templates={"application/json": refusal.template},
             )
             for refusal in REFUSALS
@@ -196,6 +195,15 @@ class PaymentApi(Construct):
             schema=json.dumps(schema),
         )
 
+    @property
+    def signed_methods(self) -> list[str]:
+        """The ARNs of the methods that merchants call; a path's parameter is anything."""
+        return [
+            f"{self.api.execution_arn}/{STAGE}/{route.method}/{re.sub('{[^}]*}', '*', route.path)}"
+            for route in ROUTES
+            if route.authorization == SIGNED and route.function == PAYMENTS
+        ]
+
     def _resource(self, path: str) -> ApiGatewayResource:
         if path not in self._resources:
             parent, _, leaf = path.rpartition("/")
@@ -224,8 +232,6 @@ class PaymentApi(Construct):
         )
         if route is HEALTH:
             suppress(method, "CKV_AWS_59", "Route 53 signs nothing; it says whether the region works, and no more")
-        elif route.authorization == "NONE":
-            suppress(method, "CKV_AWS_59", "Callers of the payment routes are not authenticated")
         integration = ApiGatewayIntegration(
             self,
             f"{id}-function",

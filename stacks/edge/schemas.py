@@ -44,8 +44,12 @@ class Refusal:
 REFUSALS = (
     Refusal("BAD_REQUEST_BODY", "400", "invalid_request", "the body is not a JSON object"),
     Refusal("BAD_REQUEST_PARAMETERS", "400", "invalid_request", API_GATEWAYS_MESSAGE),
-    # What API Gateway answers for a path or method that the API does not have.
+    # What API Gateway answers for a path or method that the API does not have, and for a call without a signature.
     Refusal("MISSING_AUTHENTICATION_TOKEN", "404", "not_found", "no such path or method"),
+    # API Gateway's own messages quote the request, the caller's ARN and the method's.
+    Refusal("ACCESS_DENIED", "403", "forbidden", "the caller may not do this"),
+    Refusal("INVALID_SIGNATURE", "403", "forbidden", "the signature is wrong or too old"),
+    Refusal("EXPIRED_TOKEN", "403", "forbidden", "the credentials have expired"),
     Refusal("THROTTLED", "429", "throttled", API_GATEWAYS_MESSAGE),
     Refusal("DEFAULT_4XX", None, "refused", API_GATEWAYS_MESSAGE),
     Refusal("DEFAULT_5XX", None, "unavailable", "the service is unavailable; try again"),

@@ -15,6 +15,7 @@ from stacks.edge.assets.region import assets_of_other_region, assets_of_primary
 from stacks.edge.contract import EDGE, AssetsOutputs, EdgeOutputs
 from stacks.edge.domain import CustomDomain
 from stacks.edge.firewall import Firewall
+from stacks.edge.merchants import Merchants
 from stacks.edge.routing import RegionalRouting
 from stacks.edge.web.entrance import WebEntrance
 from stacks.edge.zone import Zone, given_zone, made_zone
@@ -34,6 +35,7 @@ class EdgeStack(LayerStack):
         api = PaymentApi(self, "payments", site=site, functions=functions, logging=logging, key_arn=data.key_arn)
         if site.settings.edge.waf:
             Firewall(self, "firewall", site=site, api=api, key_arn=data.key_arn)
+        Merchants(self, "merchants", site=site, api=api)
         zone = self._zone()
         custom = CustomDomain(self, "domain", site=site, zone=zone, api=api)
         routing = RegionalRouting(self, "routing", site=site, zone=zone, api=api, custom=custom)

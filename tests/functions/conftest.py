@@ -28,6 +28,7 @@ ENVIRONMENT = {
     "RECEIPTS_KEY_ARN": f"arn:aws:kms:{REGION}:123456789012:key/11111111-2222-3333-4444-555555555555",
     "STATE_MACHINE_ARN": f"arn:aws:states:{REGION}:123456789012:stateMachine:payments",
     "EVENT_BUS_NAME": "payments",
+    "MERCHANT_ROLES": "tripoint-merchant-{}-test",
     "VAULT_TABLE": "vault",
     "VAULT_RETENTION_DAYS": "30",
     "FAILOVER_ORDER": REGION,

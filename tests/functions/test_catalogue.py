@@ -58,7 +58,7 @@ CALLS = {
     "register_targets": "elasticloadbalancing:RegisterTargets",
     "deregister_targets": "elasticloadbalancing:DeregisterTargets",
 }
-NOT_CALLED_BY_CODE = {Grant.LEDGER_STREAM, Grant.RECEIPTS_ENCRYPT, Grant.TRACES_PUT}
+NOT_CALLED_BY_CODE = {Grant.LEDGER_STREAM, Grant.LEDGER_FIND_STREAM, Grant.RECEIPTS_ENCRYPT, Grant.TRACES_PUT}
 
 
 def names_in(folder: str) -> set[str]:

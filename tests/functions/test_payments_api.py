@@ -31,7 +31,14 @@ class Answer:
         self.headers = {name: values[0] for name, values in raw["multiValueHeaders"].items()}
 
 
-def call(method: str, path: str, body: str | None = None, keys: tuple[str, ...] = (), **event: Any) -> Answer:
+def signed_by(merchant: str) -> str:
+    """The caller of a request that a merchant's role has signed."""
+    return f"arn:aws:sts::123456789012:assumed-role/tripoint-merchant-{merchant}-test/session"
+
+
+def call(
+    method: str, path: str, body: str | None = None, keys: tuple[str, ...] = (), merchant: str = "m-1", **event: Any
+) -> Answer:
     """A request as API Gateway hands it on."""
     request = {
         "httpMethod": method,
@@ -39,7 +46,12 @@ def call(method: str, path: str, body: str | None = None, keys: tuple[str, ...] 
         "headers": {"idempotency-key": keys[-1]} if keys else {},
         "multiValueHeaders": {"idempotency-key": list(keys)} if keys else {},
         "body": body,
-        "requestContext": {"path": f"/prod{path}", "requestId": "r"},
+        "requestContext": {
+            "path": f"/prod{path}",
+            "requestId": "r",
+            "accountId": "123456789012",
+            "identity": {"userArn": signed_by(merchant)},
+        },
         **event,
     }
     return Answer(handler(request, Context()))
@@ -107,7 +119,7 @@ def test_the_same_key_with_another_request_is_refused(cloud: Cloud, change: dict
 
 def test_another_merchant_may_use_the_same_key(cloud: Cloud) -> None:
     cloud.states  # noqa: B018
-    assert post().body["payment_id"] != post(BODY | {"merchant_id": "m-2"}).body["payment_id"]
+    assert post().body["payment_id"] != post(BODY | {"merchant_id": "m-2"}, merchant="m-2").body["payment_id"]
 
 
 def test_a_bad_request_is_told_the_field_the_value_and_what_is_allowed(cloud: Cloud) -> None:
@@ -273,4 +285,4 @@ def test_an_id_that_cannot_be_one_costs_no_read() -> None:
             raise AssertionError(payment_id)
 
     with pytest.raises(Exception, match="no such payment"):
-        logic.find("nonsense", ledger=Unreadable())
+        logic.find("nonsense", merchant="m-1", ledger=Unreadable())

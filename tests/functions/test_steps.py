@@ -27,6 +27,7 @@ from tests.functions.conftest import Cloud
 from tests.functions.fakes import REGION, Context, a_payment
 from tests.functions.interpreter import Ended, run
 from tests.functions.platform import DEFINITION
+from tests.functions.test_payments_api import signed_by
 
 
 def handler_of(function: str) -> Any:
@@ -102,7 +103,12 @@ def test_the_aws_calls_of_a_settled_payment_from_request_to_receipt(
         "multiValueHeaders": {"Idempotency-Key": ["key-1"]},
         "headers": {"Idempotency-Key": "key-1"},
         "body": json.dumps(body | ({"payer": payer} if payer else {})),
-        "requestContext": {"path": "/payments", "requestId": "r"},
+        "requestContext": {
+            "path": "/payments",
+            "requestId": "r",
+            "accountId": "123456789012",
+            "identity": {"userArn": signed_by("m-1")},
+        },
     }
     assert invoke("payments_api", request)["statusCode"] == 202
     assert run(DEFINITION, a_payment().to_document(), invoke).state == "Settled"

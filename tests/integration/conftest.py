@@ -17,13 +17,14 @@ from typing import Any
 import boto3
 import httpx
 import pytest
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 
+from rollout.payments import Signature, act_as
+from rollout.target import Target
 from shared.capabilities import CAPABILITIES
 from shared.config import Environment, load
+from shared.site import Site
 
 SUFFIX = "itest"
 ORDER = {"amount": 1299, "currency": "EUR", "merchant_id": "m-1", "payment_method": "tok_visa"}
@@ -43,11 +44,11 @@ def tripoint(*words: str, config: Path, environment: dict[str, str]) -> subproce
 
 @dataclass
 class Api:
-    """One region's payment API, by its published URL."""
+    """One region's payment API, by its published URL, for a merchant."""
 
     region: str
     url: str
-    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60))
+    client: httpx.Client
 
     def pay(self, key: str, **changes: Any) -> httpx.Response:
         body = {name: value for name, value in {**ORDER, **changes}.items() if value is not None}
@@ -59,18 +60,8 @@ class Api:
     def get(self, path: str) -> httpx.Response:
         return self.client.get(f"{self.url}{path}")
 
-    def get_signed(self, path: str) -> httpx.Response:
-        """As a principal of the account: signature version 4."""
-        request = AWSRequest("GET", f"{self.url}{path}")
-        SigV4Auth(Credentials("test", "test"), "execute-api", self.region).add_auth(request)
-        return self.client.get(request.url, headers=dict(request.headers))
-
-    def post_signed(self, path: str, body: Any) -> httpx.Response:
-        """As a principal of the account: signature version 4, over the body too."""
-        text = json.dumps(body)
-        request = AWSRequest("POST", f"{self.url}{path}", data=text, headers={"Content-Type": "application/json"})
-        SigV4Auth(Credentials("test", "test"), "execute-api", self.region).add_auth(request)
-        return self.client.post(request.url, content=text, headers=dict(request.headers))
+    def post(self, path: str, body: Any) -> httpx.Response:
+        return self.client.post(f"{self.url}{path}", json=body)
 
     def final(self, payment_id: str, timeout_s: float = 120) -> dict[str, Any]:
         """The payment in its final state, polled until then."""
@@ -93,6 +84,7 @@ class Deployment:
     variables: dict[str, str]
     outputs_file: Path
     rollout_log: str
+    _apis: dict[tuple[str, str], Api] = field(default_factory=dict)
 
     @property
     def outputs(self) -> dict[str, Any]:
@@ -106,8 +98,19 @@ class Deployment:
     def output(self, stack: str, region: str, name: str) -> Any:
         return self.outputs[f"{stack}-{region}.{name}"]
 
-    def api(self, region: str) -> Api:
-        return Api(region, self.output("edge", region, "api_url"))
+    def api(self, region: str, merchant: str = "m-1") -> Api:
+        """The API of a region, whose requests a merchant's role signs."""
+        if (region, merchant) not in self._apis:
+            site = Site(self.environment, region)
+            signature = Signature(act_as(merchant, site=site, target=Target(self.environment)), region)
+            client = httpx.Client(timeout=60, auth=signature)
+            self._apis[region, merchant] = Api(region, self.output("edge", region, "api_url"), client)
+        return self._apis[region, merchant]
+
+    def operator(self, region: str) -> Api:
+        """The API of a region, whose requests the account's administrator signs."""
+        client = httpx.Client(timeout=60, auth=Signature(Credentials("test", "test"), region))
+        return Api(region, self.output("edge", region, "api_url"), client)
 
     def client(self, service: str, region: str) -> Any:
         """A boto3 client of the deployed region."""

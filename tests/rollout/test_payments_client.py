@@ -6,13 +6,19 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
-from rollout import payments
-from rollout.payments import Order, PaymentApi, PaymentError
+from rollout import outputs, payments
+from rollout.payments import Order, PaymentApi, PaymentError, Signature, act_as
 from rollout.smoke import pairs, run_smoke
+from rollout.target import Target
+from shared.config import load
+from shared.site import Site
 
 
 class Api:
@@ -63,6 +69,10 @@ class Api:
         return (404, {}) if status == "UNKNOWN" else (200, {"payment_id": payment, "status": status})
 
 
+def unsigned(url: str) -> PaymentApi:
+    return PaymentApi(url, signature=None, local=True)
+
+
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     monkeypatch.setattr(payments, "_PAUSE_S", 0.01)
@@ -76,7 +86,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
 
 
 def test_a_payment_is_sent_as_the_contract_says(api: Api) -> None:
-    with PaymentApi(api.url + "/", local=True) as client:
+    with unsigned(api.url + "/") as client:
         sent = client.send(Order(amount=5, currency="USD"), key="k-1")
     assert (sent.id, sent.status, sent.is_final) == ("p-0", "RECEIVED", False)
     [(method, path, headers, body)] = api.requests
@@ -86,7 +96,7 @@ def test_a_payment_is_sent_as_the_contract_says(api: Api) -> None:
 
 def test_transient_answers_are_tried_again_with_the_same_key(api: Api) -> None:
     api.answers = [(503, {}), (429, {})]
-    with PaymentApi(api.url, local=True) as client:
+    with unsigned(api.url) as client:
         assert client.send(Order()).id == "p-0"
     assert len({headers["idempotency-key"] for _, _, headers, _ in api.requests}) == 1
     assert len(api.requests) == 3
@@ -94,7 +104,7 @@ def test_transient_answers_are_tried_again_with_the_same_key(api: Api) -> None:
 
 def test_a_refusal_is_one_line_with_what_was_said(api: Api) -> None:
     api.answers = [(400, {"message": "amount: must be positive"})]
-    with PaymentApi(api.url, local=True) as client, pytest.raises(PaymentError) as caught:
+    with unsigned(api.url) as client, pytest.raises(PaymentError) as caught:
         client.send(Order())
     assert str(caught.value) == f'POST {api.url}/payments answered 400 {{"message": "amount: must be positive"}}'
 
@@ -102,7 +112,7 @@ def test_a_refusal_is_one_line_with_what_was_said(api: Api) -> None:
 def test_waiting_tells_every_status_once_until_the_final_one(api: Api) -> None:
     api.course = ["UNKNOWN", "RECEIVED", "RECEIVED", "DECLINED"]
     told: list[str] = []
-    with PaymentApi(api.url, local=True) as client:
+    with unsigned(api.url) as client:
         final = client.wait(client.send(Order()).id, timeout_s=5, changed=told.append)
     assert final.status == "DECLINED"
     assert told == ["UNKNOWN", "RECEIVED", "DECLINED"]
@@ -110,18 +120,27 @@ def test_waiting_tells_every_status_once_until_the_final_one(api: Api) -> None:
 
 def test_a_payment_that_never_ends_is_an_error_after_the_time(api: Api) -> None:
     api.course = ["RECEIVED"]
-    with PaymentApi(api.url, local=True) as client, pytest.raises(PaymentError, match=r"still RECEIVED after 0\.1 s"):
+    with (
+        unsigned(api.url) as client,
+        pytest.raises(PaymentError, match=r"still RECEIVED after 0\.1 s"),
+    ):
         client.wait(client.send(Order()).id, timeout_s=0.1)
 
 
 def test_nobody_there_is_one_line(api: Api) -> None:
-    with PaymentApi("http://127.0.0.1:1", local=True) as client, pytest.raises(PaymentError, match="refused"):
+    with (
+        unsigned("http://127.0.0.1:1") as client,
+        pytest.raises(PaymentError, match="refused"),
+    ):
         client.send(Order(), timeout_s=0.05)
 
 
 def test_something_that_is_no_payment_is_named(api: Api) -> None:
     api.answers = [(202, ["?"])]
-    with PaymentApi(api.url, local=True) as client, pytest.raises(PaymentError, match=r"answered no payment: 202 \["):
+    with (
+        unsigned(api.url) as client,
+        pytest.raises(PaymentError, match=r"answered no payment: 202 \["),
+    ):
         client.send(Order())
 
 
@@ -130,9 +149,12 @@ def test_every_region_pays_and_another_one_reads() -> None:
 
 
 def test_smoke_is_good_when_every_payment_settles_elsewhere(api: Api) -> None:
-    flat = {f"edge-{region}.api_url": f"{api.url}/{region}" for region in ("a", "b", "c")}
+
+    def connect(region: str) -> PaymentApi:
+        return unsigned(f"{api.url}/{region}")
+
     said: list[str] = []
-    results = run_smoke(flat, ["a", "b", "c"], local=True, say=said.append, timeout_s=5)
+    results = run_smoke(["a", "b", "c"], order=Order(), connect=connect, say=said.append, timeout_s=5)
     assert [(result.region, result.read_from, result.ok) for result in results] == [
         ("a", "b", True), ("b", "c", True), ("c", "a", True),
     ]  # fmt: skip
@@ -147,6 +169,32 @@ def test_smoke_is_good_when_every_payment_settles_elsewhere(api: Api) -> None:
 def test_smoke_is_bad_when_a_payment_ends_otherwise_or_a_region_is_missing(api: Api) -> None:
     api.course = ["DECLINED"]
     said: list[str] = []
-    results = run_smoke({"edge-a.api_url": api.url}, ["a", "b"], local=True, say=said.append, timeout_s=1)
+
+    def connect(region: str) -> PaymentApi:
+        return unsigned(outputs.api_url({"edge-a.api_url": api.url}, region))
+
+    results = run_smoke(["a", "b"], order=Order(), connect=connect, say=said.append, timeout_s=1)
     assert [result.ok for result in results] == [False, False]
     assert "edge-b is not deployed" in results[0].error
+
+
+def test_requests_are_signed_for_the_region_with_the_merchants_credentials(api: Api) -> None:
+    """PAY-13: signature version 4 over the body too; the session token goes along."""
+    credentials = Credentials("AKIDEXAMPLE", "secret", "token")
+    with PaymentApi(api.url, signature=Signature(credentials, "eu-west-1"), local=True) as client:
+        client.send(Order(), key="k-1")
+    [(_, _, headers, body)] = api.requests
+    assert headers["authorization"].startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
+    assert "/eu-west-1/execute-api/aws4_request" in headers["authorization"]
+    assert headers["x-amz-security-token"] == "token"
+    assert "secret" not in str(headers)
+    request = AWSRequest("POST", f"{api.url}/payments", data=json.dumps(body, separators=(",", ":")).encode())
+    request.headers["X-Amz-Date"] = headers["x-amz-date"]
+    signed = headers["authorization"].partition("SignedHeaders=")[2].partition(",")[0]
+    assert {"host", "x-amz-date", "x-amz-security-token"} <= set(signed.split(";"))
+
+
+def test_a_merchant_that_is_not_configured_is_named_with_those_that_are() -> None:
+    environment = load(Path("config/sandbox.toml"))
+    with pytest.raises(PaymentError, match="merchant 'm-9' is not configured; allowed: m-1, m-2"):
+        act_as("m-9", site=Site(environment, "us-east-1"), target=Target(environment))
