@@ -15,16 +15,6 @@ _API_LOGS = (
     "API Gateway asks for the actions of AmazonAPIGatewayPushToCloudWatchLogs when the account's role is set and names "
     'no smaller set ("Permissions for CloudWatch logging", API Gateway Developer Guide); access logs use two of them'
 )
-_ENCRYPTS = (
-    "one grant for every function; proven for the two that send to an encrypted queue. Reaching a table under a key "
-    'takes kms:Decrypt ("How Amazon DynamoDB uses AWS KMS"), so the other roles could do without'
-)
-_NO_TAGS = (
-    "receipts have no tags; S3 replicates an object without its tags when this is missing "
-    '("Setting up permissions for live replication", S3 User Guide)'
-)
-_TWICE = "two statements allow it on the same key: either would do"
-
 # (role, statement, action) -> reason. Roles are called as they are by `site.role_name`.
 REASONS: dict[tuple[str, str, str], str] = {
     ("apigateway-logs", "FindLogGroups", "logs:DescribeLogGroups"): _API_LOGS,
@@ -36,12 +26,6 @@ REASONS: dict[tuple[str, str, str], str] = {
         "granted together with PutItem to what talks to the simulated processor; an authorization opens the account "
         "without looking, so its role could do without"
     ),
-    ("receipts-replication", "ReadReceipts", "s3:GetObjectVersionTagging"): _NO_TAGS,
-    ("receipts-replication", "WriteReplicas", "s3:ReplicateTags"): _NO_TAGS,
-    (EVERY_FUNCTION, "UseRegionalKey", "kms:GenerateDataKey"): _ENCRYPTS,
-    ("payments-api", "UseVaultKey", "kms:GenerateDataKey"): _ENCRYPTS,
-    ("issue-receipt", "UseRegionalKey", "kms:GenerateDataKey"): _TWICE,
-    ("issue-receipt", "ReceiptsEncrypt", "kms:GenerateDataKey"): _TWICE,
 }
 
 # (resource, action) -> reason, for what a resource's policy allows to a service.
