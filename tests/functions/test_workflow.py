@@ -36,7 +36,8 @@ from tests.functions.platform import DEFINITION, Fault, Platform, Stubborn
 STATES: dict[str, Any] = DEFINITION["States"]
 TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
 OWN_ERRORS = {name: kind for name, kind in inspect.getmembers(errors, inspect.isclass) if name.endswith("Error")}
-TRANSIENT = {kind.__name__ for kind in TransientError.__subclasses__()}
+# Those of payments; other functions have their own.
+TRANSIENT = {name for name, kind in OWN_ERRORS.items() if issubclass(kind, TransientError)} - {"TransientError"}
 PLATFORM_ERRORS = re.compile(r"Lambda\.|States\.|Sandbox\.|Runtime\.")
 DECLINES = {"PaymentDeclinedError", "CaptureDeclinedError"}
 

@@ -156,7 +156,7 @@ def test_functions_reach_their_part_of_the_bucket_only(full: Synthesized, region
 
 def test_the_analytics_functions_role_is_read_only(full: Synthesized, region: str) -> None:
     """OPT-06: beside its own logs, traces and network interfaces it holds verbs that read; nothing that encrypts."""
-    own = {"WriteLogs", "TracesPut", "AttachToVpc"}
+    own = {"WriteLogs", "TracesPut", "AttachToVpc", "KeepNetworkInterfaces", "FindNetworkInterfaces"}
     found = statements(full, region, "analyze_uploads")
     assert own < set(found)
     actions = {action for sid, statement in found.items() if sid not in own for action in statement["Action"]}

@@ -166,12 +166,12 @@ def test_replaced_versions_and_abandoned_uploads_go_in_every_environment(synthes
 
 
 def test_every_bucket_tidies_up(synthesized: Synthesized) -> None:
-    """OPT-09: as many lifecycle configurations as buckets, but for the code's: a zip is kept under its digest."""
+    """OPT-09: as many lifecycle configurations as buckets."""
     for region in synthesized.environment.regions:
         made = [
             one["bucket"]
             for stack, type, _, one in synthesized.everything()
-            if type == "aws_s3_bucket" and stack.endswith(region) and "-code-" not in one["bucket"]
+            if type == "aws_s3_bucket" and stack.endswith(region)
         ]
         tidied = {bucket for where, bucket, _ in rules(synthesized) if where.split("/")[0].endswith(region)}
         assert len(tidied) == len(made), f"{made} against {tidied}"
