@@ -75,6 +75,15 @@ def close(
     return _write(ledger, payment, change)
 
 
+def amend(ledger: Ledger, payment: Payment, *, clock: clocks.Clock, reason: str) -> Payment:
+    """Give a payment that has failed already another reason: what was found out later matters more."""
+
+    def change(known: Payment) -> Payment | None:
+        return known.changed(at=clock(), reason=reason) if known.status is Status.FAILED else None
+
+    return _write(ledger, payment, change).payment
+
+
 def begin_compensation(ledger: Ledger, payment: Payment, *, clock: clocks.Clock, reason: str) -> Payment:
     """Write down that a payment is being undone, before anything is undone.
 

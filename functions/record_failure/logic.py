@@ -7,7 +7,7 @@ from functions.payments.caught import Caught
 from functions.payments.errors import PaymentDeclinedError
 from functions.payments.ledger import Ledger
 from functions.payments.model import Payment, Status
-from functions.payments.progress import Progress, close
+from functions.payments.progress import Progress, amend, close
 
 UNRESOLVED = "compensation_failed"
 
@@ -32,7 +32,11 @@ def record_failure(
     """
     if compensation is not None:
         reason = f"{UNRESOLVED}: {compensation.reason} after {caught.reason}"
-        return close(ledger, payment, Status.FAILED, clock=clock, reason=reason, may_hold_money=True)
+        known, applied = close(ledger, payment, Status.FAILED, clock=clock, reason=reason, may_hold_money=True)
+        if not applied and not known.reason.startswith(UNRESOLVED):
+            # A twin had failed it before this one held money: its reason would hide that somebody must look.
+            known = amend(ledger, known, clock=clock, reason=reason)
+        return Progress(known, applied)
     declined = caught.name == PaymentDeclinedError.__name__
     to = Status.DECLINED if declined else Status.FAILED
     return close(ledger, payment, to, clock=clock, reason=caught.reason)

@@ -220,7 +220,7 @@ class Platform:
         return found or Account(self.payment.payment_id, self.payment.amount, "EUR", "none")
 
     def check(self) -> None:
-        """The invariants of issue 6, as far as they can be seen without replication."""
+        """The invariants of a payment, as far as they can be seen without replication."""
         account, payment = self.account, self.final
         story = (payment, account, self.operations, self.ended)
         closings = [

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from functions import workflow
 from functions.catalogue import WORKFLOW_FUNCTIONS
 from functions.payments import errors
+from functions.payments.caught import Caught
 from functions.payments.errors import (
     CapturedElsewhereError,
     FinalError,
@@ -28,8 +29,9 @@ from functions.payments.errors import (
 )
 from functions.payments.model import Status
 from functions.processor.scenarios import TOKENS
+from functions.record_failure.logic import record_failure
 from functions.workflow import SUBSTITUTIONS, SubstitutionError
-from tests.functions.fakes import REGION, a_payment
+from tests.functions.fakes import REGION, InMemoryLedger, a_payment
 from tests.functions.interpreter import NamedError
 from tests.functions.platform import DEFINITION, Fault, Platform, Stubborn
 
@@ -367,3 +369,19 @@ def test_a_crash_at_any_single_point_leaves_the_payment_repairable(token: str, a
         platform.execute()
         platform.check()
         assert platform.final.status.is_final
+
+
+def test_money_that_stays_held_is_told_even_if_a_twin_had_failed_the_payment_before() -> None:
+    """PAY-04: the reason calls for a human; the payment has failed once, and is counted once."""
+    ledger = InMemoryLedger()
+    held = a_payment()
+    ledger.create(held)
+    twin, failed = record_failure(held, caught=Caught("LedgerThrottledError"), compensation=None, ledger=ledger)
+    assert failed
+    stuck = Caught("ProcessorUnavailableError")
+    told, applied = record_failure(held, caught=Caught("CaptureDeclinedError"), compensation=stuck, ledger=ledger)
+    assert not applied
+    assert told.status is twin.status is Status.FAILED
+    assert told.reason.startswith("compensation_failed")
+    again, applied = record_failure(held, caught=Caught("CaptureDeclinedError"), compensation=stuck, ledger=ledger)
+    assert (again.version, applied) == (told.version, False)
