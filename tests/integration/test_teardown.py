@@ -26,6 +26,20 @@ def test_destroy_leaves_nothing_of_the_environment(deployment: Deployment) -> No
             *(topic["TopicArn"] for topic in deployment.client("sns", region).list_topics()["Topics"]),
             *(group["logGroupName"] for group in deployment.client("logs", region).describe_log_groups()["logGroups"]),
             *(api["name"] for api in deployment.client("apigateway", region).get_rest_apis()["items"]),
+            *(c["DBClusterIdentifier"] for c in deployment.client("rds", region).describe_db_clusters()["DBClusters"]),
+            *(
+                b["LoadBalancerName"]
+                for b in deployment.client("elbv2", region).describe_load_balancers()["LoadBalancers"]
+            ),
+            *(
+                group["AutoScalingGroupName"]
+                for group in deployment.client("autoscaling", region).describe_auto_scaling_groups()[
+                    "AutoScalingGroups"
+                ]
+            ),
+            *(trail["Name"] for trail in deployment.client("cloudtrail", region).describe_trails()["trailList"]),
+            *(table["Name"] for table in deployment.client("glue", region).get_databases()["DatabaseList"]),
+            *(found["Name"] for found in deployment.client("athena", region).list_work_groups()["WorkGroups"]),
         ]
         assert not [name for name in left if name.endswith(suffix) or f"{suffix}-" in name], region
         assert Site(deployment.environment, region).state_bucket not in left
