@@ -99,7 +99,7 @@ def test_a_principal_without_the_permission_is_refused(deployment: Deployment) -
     document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
     role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]["Arn"]
     try:
-        found = deployment.client("sts", REGION).assume_role(RoleArn=role, RoleSessionName="s")["Credentials"]
+        found = deployment.client("sts", REGION).assume_role(RoleArn=role, RoleSessionName="stranger")["Credentials"]
         stranger = Credentials(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])
         url = deployment.output("edge", REGION, "api_url")
         assert refused(send(signed(f"{url}/payments", stranger)))

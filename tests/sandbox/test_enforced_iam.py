@@ -9,6 +9,9 @@ from typing import Any
 
 import httpx
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from rollout.sandbox import Sandbox
@@ -573,3 +576,39 @@ def test_nothing_is_asked_when_iam_is_not_enforced(aws: Clients) -> None:
     aws.function("unasked", ANSWERS)
     assert not aws.invoke("unasked")["error"]
     assert httpx.get(f"{aws.endpoint}/_ministack/iam").json()["calls"] == []
+
+
+def test_a_refused_caller_gets_the_apis_own_answer_and_nobody_is_asked_about_a_path_that_is_not_there(
+    strict: Clients,
+) -> None:
+    """PAY-13: no ARN of caller or method in an answer; unknown paths are the same to everybody."""
+    gateway, name = strict("apigateway"), "refusing-api"
+    arn = function(strict, name)
+    admit(strict, name, "apigateway.amazonaws.com", "*")
+    api = gateway.create_rest_api(name=name)["id"]
+    root = gateway.get_resources(restApiId=api)["items"][0]["id"]
+    resource = gateway.create_resource(restApiId=api, parentId=root, pathPart="things")["id"]
+    where = {"restApiId": api, "resourceId": resource, "httpMethod": "GET"}
+    gateway.put_method(**where, authorizationType="AWS_IAM")
+    uri = f"arn:aws:apigateway:{HOME}:lambda:path/2015-03-31/functions/{arn}/invocations"
+    gateway.put_integration(**where, type="AWS_PROXY", integrationHttpMethod="POST", uri=uri)
+    for kind, status in {"ACCESS_DENIED": "403", "MISSING_AUTHENTICATION_TOKEN": "404"}.items():
+        templates = {"application/json": json.dumps({"code": kind})}
+        gateway.put_gateway_response(restApiId=api, responseType=kind, statusCode=status, responseTemplates=templates)
+    gateway.create_stage(restApiId=api, stageName="v1", deploymentId=gateway.create_deployment(restApiId=api)["id"])
+    url = f"{strict.endpoint}/restapis/{api}/v1/_user_request_"
+
+    strict("iam").create_user(UserName=name)
+    key = strict("iam").create_access_key(UserName=name)["AccessKey"]
+    by = Credentials(key["AccessKeyId"], key["SecretAccessKey"])
+
+    def get(path: str) -> httpx.Response:
+        request = AWSRequest("GET", f"{url}{path}")
+        SigV4Auth(by, "execute-api", HOME).add_auth(request)
+        return httpx.get(request.url, headers=dict(request.headers))
+
+    assert (get("/things").status_code, get("/things").json()) == (403, {"code": "ACCESS_DENIED"})
+    assert get("/nothing").status_code == 404
+    allowed = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": f"arn:aws:execute-api:{HOME}:*:{api}/*"}
+    strict("iam").put_user_policy(UserName=name, PolicyName="p", PolicyDocument=document(allowed))
+    assert (get("/things").status_code, get("/things").text) == (200, "fine")

@@ -12,6 +12,7 @@ from types import ModuleType
 
 from rollout.sandbox.extensions import (
     apigateway_patches,
+    apigateway_refusals,
     apigateway_requests,
     apigateway_settings,
     aurora_global,
@@ -63,6 +64,7 @@ ADDITIONS: tuple[ModuleType, ...] = (
     apigateway_requests,
     sqs_metrics,
     apigateway_patches,
+    apigateway_refusals,
     waf_logging,
     s3_replication,
     s3_request_metrics,
