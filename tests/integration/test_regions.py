@@ -10,27 +10,13 @@ from typing import Any
 
 from shared.site import Site
 from tests.integration.conftest import Deployment
+from tests.integration.places import deployed_places, executions
 
 PAYER = {"name": "Wilhelmina Quux", "email": "wilhelmina.quux@example.org", "address": "7 Zyzzyva Lane, Utopia"}
 
 
 def key() -> str:
     return f"it-{uuid.uuid4()}"
-
-
-def everything(client: Any, table: str) -> str:
-    return json.dumps(client.scan(TableName=table, ConsistentRead=True)["Items"], default=str)
-
-
-def executions(deployment: Deployment, region: str) -> list[dict[str, Any]]:
-    """The executions of a region's workflow; Step Functions lists none of an EXPRESS one."""
-    if deployment.environment.regions[region].workflow.type == "EXPRESS":
-        return []
-    machine = deployment.output("compute", region, "state_machine_arn")
-    found: list[dict[str, Any]] = deployment.client("stepfunctions", region).list_executions(stateMachineArn=machine)[
-        "executions"
-    ]
-    return found
 
 
 def test_personal_data_stays_in_its_home_region(deployment: Deployment) -> None:
@@ -48,25 +34,7 @@ def test_personal_data_stays_in_its_home_region(deployment: Deployment) -> None:
         assert answer.status_code == 404
         assert home in answer.text
 
-    places: dict[str, str] = {}
-    for region in deployment.regions:
-        dynamodb, s3 = deployment.client("dynamodb", region), deployment.client("s3", region)
-        for table in ("payments", "sessions", "processor"):
-            name = deployment.output("data", region, f"{table}_table_name")
-            places[f"{table} in {region}"] = everything(dynamodb, name)
-        places[f"vault in {region}"] = everything(dynamodb, deployment.output("data", region, "vault_table_name"))
-        bucket = deployment.output("data", region, "receipts_bucket_name")
-        for item in s3.list_objects_v2(Bucket=bucket).get("Contents", []):
-            body = s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read()
-            places[f"{item['Key']} in {region}"] = body.decode(errors="replace")
-        for run in executions(deployment, region):
-            described = deployment.client("stepfunctions", region).describe_execution(executionArn=run["executionArn"])
-            places[f"execution {run['name']} in {region}"] = described["input"] + described.get("output", "")
-        logs = deployment.client("logs", region)
-        for group in logs.describe_log_groups()["logGroups"]:
-            for event in logs.filter_log_events(logGroupName=group["logGroupName"])["events"]:
-                places.setdefault(f"{group['logGroupName']} in {region}", "")
-                places[f"{group['logGroupName']} in {region}"] += event["message"]
+    places = deployed_places(deployment)
     assert any(payment_id in text for place, text in places.items() if place.startswith("payments"))
     for value in PAYER.values():
         assert [place for place, text in places.items() if value in text] == [f"vault in {home}"]
