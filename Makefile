@@ -26,7 +26,7 @@ test: setup ## Lint, types and every test, the integration tests against a sandb
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@# The integration tests' deployment mostly waits; the other workers test everything else meanwhile.
-	@$(BIN)/pytest -n 2 --dist loadgroup
+	@$(BIN)/pytest -n 2 --dist loadscope
 
 scan: setup ## Checkov and parliament over every configuration's stacks; writes the counts into docs/security.md
 	@$(BIN)/python -m rollout.scanners --write

@@ -1,12 +1,13 @@
-"""Order and grouping of the whole suite.
+"""Order and distribution of the whole suite.
 
-The integration tests come first: their deployment mostly waits, and other workers (pytest-xdist, `--dist loadgroup`)
-run everything else meanwhile. Tests that share an expensive fixture of the session stay in one worker.
+The integration tests come first: their deployment mostly waits, and other workers (pytest-xdist) run everything else
+meanwhile. A suite, a folder below `tests`, stays in one worker: its tests share fixtures that are expensive to make.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,17 +17,30 @@ LAST = ("test_least_privilege", "capabilities", "test_drain", "test_teardown", "
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_suite(item)))
     items.sort(key=_place)
 
 
-def _suite(item: pytest.Item) -> str:
-    parts = Path(str(item.fspath)).relative_to(item.config.rootpath).parts
-    return parts[1] if len(parts) > 2 else "tests"
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Whole suites to the workers, in the order of collection.
+
+    Not xdist's groups (`--dist loadgroup`): it writes them into a field of the test that pytest 9.2 does not read.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class SuiteScheduling(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return _suite(Path(nodeid.partition("::")[0]))
+
+    config.option.loadscopereorder = False
+    return SuiteScheduling(config, log)
+
+
+def _suite(path: Path) -> str:
+    """The folder below `tests` that a test's file is in, by its path from the root."""
+    return path.parts[1] if len(path.parts) > 2 else "tests"
 
 
 def _place(item: pytest.Item) -> tuple[bool, int]:
-    path = Path(str(item.fspath))
+    path = Path(str(item.fspath)).relative_to(item.config.rootpath)
     place = next((number for number, name in enumerate(LAST, start=1) if name in (path.stem, path.parent.name)), 0)
-    return (_suite(item) != FIRST, place)
+    return (_suite(path) != FIRST, place)
