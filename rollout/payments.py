@@ -113,9 +113,9 @@ class PaymentApi:
     @classmethod
     def of(cls, flat: Mapping[str, Any], region: str, *, project: Project, merchant: str) -> PaymentApi:
         """A deployed region's API, by the flat outputs, for a merchant."""
-        site = Site(project.environment, region)
+        url, site = api_url(flat, region), Site(project.environment, region)
         signature = Signature(act_as(merchant, site=site, target=project.target), region)
-        return cls(api_url(flat, region), signature=signature, local=project.environment.is_sandbox)
+        return cls(url, signature=signature, local=project.environment.is_sandbox)
 
     def __enter__(self) -> PaymentApi:
         return self
