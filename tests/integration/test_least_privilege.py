@@ -125,11 +125,11 @@ def test_the_deployment_enforces_iam(deployment: Deployment, record: RunRecord) 
 
 def test_no_call_was_denied(record: RunRecord) -> None:
     """PAY-13: no role lacked anything: from the rollout over the failures that tests provoke to the alarms."""
-    provoked = "test_alert_that_reaches_no_queue_is_kept"
+    provoked = {"test_alert_that_reaches_no_queue_is_kept", "test_a_principal_without_the_permission_is_refused"}
     denied = [
         (call.principal, call.action, call.resource, call.scenario)
         for call in record.denied
-        if record.is_services(call.principal) and list(call.scenarios) != [provoked]
+        if record.is_services(call.principal) and not set(call.scenarios) <= provoked
     ]
     assert denied == []
 
