@@ -70,11 +70,12 @@ def heard(full: Deployment, region: str, text: str) -> list[str]:
     """The alerts in a region's on-call queue that say something; the others stay."""
     sqs, queue = full.client("sqs", region), full.output("observability", region, "oncall_queue_url")
     found = []
-    answer = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=1)
-    for message in answer.get("Messages", []):
-        if text in message["Body"]:
-            found.append(message["Body"])
-            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    # Hidden for long enough to come by all of them, however many alarms have rung.
+    while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=5).get("Messages"):
+        for message in messages:
+            if text in message["Body"]:
+                found.append(message["Body"])
+                sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
     return found
 
 
