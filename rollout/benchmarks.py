@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 
+from rollout.workspace import STACK_FILE
+
 
 @dataclass(frozen=True)
 class Run:
@@ -44,7 +46,7 @@ def synthesize(*, stock: bool) -> Run:
         return Run(
             wall_s=wall,
             cpu_s=after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
-            stacks=sum(file.name == "cdk.tf.json" for file in files),
+            stacks=sum(file.name == STACK_FILE for file in files),
             digest=digest.hexdigest(),
         )
 

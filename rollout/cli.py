@@ -31,6 +31,7 @@ from rollout.sandbox.manager import sandbox_environment
 from rollout.schedule import Status, default_parallelism
 from rollout.smoke import SmokeResult, run_smoke
 from rollout.toolchain import find_tool
+from rollout.workspace import STACK_FILE
 from shared.contracts import StackId
 from shared.errors import TripointError, UsageError
 from shared.node import use_supported_node
@@ -157,7 +158,7 @@ def synth(layer: LayerArgument = None, region: RegionOption = None, config: Conf
     chosen = project.select(layer, region)
     folder = _engine(project, 1).synth(chosen)
     for stack in chosen:
-        _say(project.workspace.shown(folder / str(stack) / "cdk.tf.json"))
+        _say(project.workspace.shown(folder / str(stack) / STACK_FILE))
 
 
 @app.command(name="outputs")

@@ -83,7 +83,7 @@ def promote(
     result = promotion.promote(
         project.environment,
         region,
-        target=Target(project.environment),
+        target=project.target,
         allow_data_loss=allow_data_loss,
         progress=_say,
         timeout_s=timeout,

@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from rollout.selection import restrict
-from rollout.workspace import Workspace
+from rollout.workspace import STACK_FILE, Workspace
 from shared.capabilities import CAPABILITIES
 from shared.contracts import Graph, StackId, build_graph
 from shared.site import state_key
 from stacks.catalogue import STACKS
-
-STACK_FILE = "cdk.tf.json"
 
 
 def order(strays: list[StackId], regions: list[str], primary: str) -> Graph:

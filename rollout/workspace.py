@@ -9,6 +9,8 @@ from pathlib import Path
 from shared.contracts import StackId
 
 PROJECT_FILE = "cdktf.json"
+# A synthesized stack, in its folder.
+STACK_FILE = "cdk.tf.json"
 
 
 def project_root() -> Path:
