@@ -1,0 +1,68 @@
+"""What commands ask the engine for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rollout.engine.deploy import deploy
+from rollout.engine.destroy import destroy
+from rollout.engine.diff import diff
+from rollout.engine.run import Run, Steps
+from rollout.progress import Progress
+from rollout.project import Project
+from rollout.report import RunReport
+from shared.contracts import StackId
+
+
+class Engine:
+    """Runs stacks of one project.
+
+    Parameters
+    ----------
+    project
+        What to work on.
+    progress
+        Who is told.
+    parallel
+        How many stacks run at once.
+    """
+
+    def __init__(self, project: Project, progress: Progress, *, parallel: int, steps: Steps | None = None) -> None:
+        self._project = project
+        self._progress = progress
+        self._parallel = parallel
+        self._steps = steps or Steps()
+
+    def deploy(self, stacks: Sequence[StackId], *, command: str = "deploy", retire: bool = False) -> RunReport:
+        """Bring these stacks to what is configured; see :func:`rollout.engine.deploy.deploy`."""
+        with self._run(command) as run:
+            deploy(run, stacks, retire=retire)
+        return run.report
+
+    def destroy(
+        self,
+        stacks: Sequence[StackId],
+        *,
+        with_dependents: bool = False,
+        confirm: Callable[[Sequence[StackId]], None] = lambda doomed: None,
+    ) -> RunReport:
+        """Destroy these stacks; see :func:`rollout.engine.destroy.destroy`."""
+        with self._run("destroy") as run:
+            destroy(run, stacks, with_dependents=with_dependents, confirm=confirm)
+        return run.report
+
+    def diff(self, stacks: Sequence[StackId], *, details: bool = False) -> RunReport:
+        """Plan these stacks; see :func:`rollout.engine.diff.diff`."""
+        with self._run("diff") as run:
+            diff(run, stacks, details=details)
+        return run.report
+
+    def synth(self, stacks: Sequence[StackId]) -> Path:
+        """Write the Terraform JSON of these stacks; returns the folder."""
+        with self._run("synth") as run:
+            run.synthesize(stacks)
+        return self._project.workspace.synth / "stacks"
+
+    def _run(self, command: str) -> Run:
+        return Run(command, self._project, self._progress, parallel=self._parallel, steps=self._steps)

@@ -1,0 +1,347 @@
+"""One command at work: prepares, runs stacks at the same time, shows and reports what came of each.
+
+The order of a run: sandbox, what is deployed now, functions, synthesis, provider, state buckets, then every stack in
+the order of the graph. Refusals come before anything of the environment is touched.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from rollout import plugins, retirement, schedule
+from rollout.children import Children, InterruptedRunError
+from rollout.interrupts import Interrupts
+from rollout.plugins import Plugins
+from rollout.progress import Line, Progress
+from rollout.project import Project
+from rollout.report import RunReport, StackResult, python_version
+from rollout.schedule import Status
+from rollout.state import StateError
+from rollout.synthesis import build_functions, synthesize
+from rollout.terraform import (
+    Changes,
+    StackTerraform,
+    TerraformError,
+    Transcript,
+    aws_provider_version,
+    terraform_settings,
+)
+from rollout.toolchain import Tool, check_version, find_tool
+from shared.contracts import Graph, StackId
+from shared.errors import TripointError
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The parts of a run that don't touch the environment; tests put their own here."""
+
+    find_tool: Callable[[], Tool] = find_tool
+    build_functions: Callable[[Project], int] = lambda project: build_functions(project.workspace)
+    synthesize: Callable[[Project, Sequence[StackId]], None] = lambda project, stacks: synthesize(
+        project.workspace, project.config, stacks
+    )
+
+
+class Run:
+    """One command at work on one project, while it is entered.
+
+    Parameters
+    ----------
+    command
+        Its name, for the report.
+    project
+        What to work on.
+    progress
+        Who is told.
+    parallel
+        How many stacks run at once.
+    """
+
+    def __init__(self, command: str, project: Project, progress: Progress, *, parallel: int, steps: Steps) -> None:
+        self.project = project
+        self.report = _report(command, project, parallel)
+        self._progress = progress
+        self._parallel = parallel
+        self._steps = steps
+        self._children = Children()
+        self._interrupts = Interrupts()
+        self._interrupts_told = 0
+        self._lines: dict[StackId, Line] = {}
+        self._results: dict[StackId, StackResult] = {}
+        self._plugins: Plugins | None = None
+        self._tool: Tool | None = None
+        self._begin = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._begin = time.monotonic()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.report.seconds = time.monotonic() - self._begin
+
+    # -- what is asked about the project ----------------------------------------------------------
+
+    def promised(self, stack: StackId) -> Collection[str]:
+        """The outputs that a stack's contracts promise."""
+        return self.project.spec(stack).outputs(self.project.environment.capabilities)
+
+    def is_everything(self, stacks: Collection[StackId]) -> bool:
+        """Whether these are all the stacks of the environment: some things are the business of whole ones only."""
+        return set(stacks) == set(self.project.graph.order)
+
+    def strays(self, stacks: Collection[StackId]) -> list[StackId]:
+        """Deployed stacks that the configuration no longer has; none where only some stacks are worked on."""
+        return list(self.project.store.strays(self.project.graph.order)) if self.is_everything(stacks) else []
+
+    def model(self, stray: StackId) -> StackId:
+        """A stack whose backend and provider are those of a stray one."""
+        return next(stack for stack in self.project.graph.order if stack.region == stray.region)
+
+    # -- phases -----------------------------------------------------------------------------------
+
+    def reach(self) -> None:
+        """Have the sandbox running, or make sure that the account is the configured one."""
+        project = self.project
+        if project.environment.is_sandbox:
+            with self.phase("sandbox"):
+                project.start_sandbox()
+            self.say(f"sandbox answers at {project.environment.target.endpoint}")
+            return
+        with self.phase("account"):
+            project.target.verify_account()
+        self.say(f"AWS account {project.environment.target.account_id}")
+
+    def prepare(self, stacks: Sequence[StackId], *, make_buckets: bool = True) -> None:
+        """Synthesize these stacks and have all that Terraform needs to run on them."""
+        project = self.project
+        self._tool = self._steps.find_tool()
+        self.synthesize(stacks)
+        for stack in stacks:
+            required = terraform_settings(project.workspace.stack(stack)).get("required_version")
+            if required:
+                check_version(self._tool, str(required), str(stack))
+        with self.phase("provider"):
+            wanted = aws_provider_version([project.workspace.stack(stack) for stack in stacks])
+            self._plugins = plugins.prepare(project.workspace, self._tool, wanted)
+        provider = f"AWS provider {wanted} from {self._plugins.source}" if wanted else "no provider needed"
+        self.say(f"{self._tool}, {provider}")
+        self.report.versions |= {"terraform": str(self._tool), "provider": provider, "python": python_version()}
+        with self.phase("state"):
+            if make_buckets:
+                made = project.store.create_buckets()
+                what = f"made: {', '.join(made)}" if made else "are there"
+                self.say(f"state buckets {what}")
+            for lock in project.store.locks(stacks):
+                self.say(f"note: {lock}; waiting for it; {lock.remedy}")
+
+    def synthesize(self, stacks: Sequence[StackId]) -> None:
+        """Build the functions and write the Terraform JSON of these stacks."""
+        phases = self.report.phases
+        with self.phase("functions"):
+            count = self._steps.build_functions(self.project)
+        self.say(f"{count} functions built in {phases['functions']:.1f} s")
+        if not stacks:
+            return
+        with self.phase("synth"):
+            self._steps.synthesize(self.project, stacks)
+        self.say(f"{_stacks(len(stacks))} synthesized in {phases['synth']:.1f} s")
+
+    def execute(self, graph: Graph, work: Callable[[StackId], Status]) -> None:
+        """Do the work of every stack of a graph, as much at once as allowed. A failure of one stack becomes its
+        result; see :mod:`rollout.schedule`."""
+        for stack in graph.order:
+            self._lines[stack] = Line(stack)
+            self.result(stack)
+        with self.phase("stacks"), self._interrupts.caught():
+            self._progress.begin(graph.order)
+            try:
+                schedule.run(
+                    graph,
+                    lambda stack: self._guarded(stack, work),
+                    parallel=self._parallel,
+                    changed=self._changed,
+                    stopping=self._stopping,
+                )
+            finally:
+                self._progress.end()
+        self.report.interrupted = self._children.interrupted
+        strays = [stack for stack in self._results if stack not in self.project.graph.needs]
+        order = [*strays, *self.project.graph.order]
+        self.report.stacks = [self._results[stack] for stack in order if stack in self._results]
+
+    def destroy_strays(self, strays: list[StackId]) -> None:
+        """Destroy stacks that the configuration no longer has, consumers before producers."""
+        if not strays:
+            return
+        names = ", ".join(map(str, strays))
+        self.say(f"no longer configured, and destroyed: {names}")
+        environment, workspace = self.project.environment, self.project.workspace
+        for stray in strays:
+            retirement.write_folder(workspace, stray, self.model(stray))
+        self.execute(retirement.order(strays, list(environment.regions), environment.primary), self.destroy_one)
+
+    def write_outputs(self) -> None:
+        """Write the flat outputs of all that is deployed."""
+        with self.phase("outputs"):
+            flat = self.project.write_outputs()
+        shown = self.project.workspace.shown(self.project.workspace.outputs)
+        self.say(f"{len(flat)} outputs written to {shown}")
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Count the time in here as this phase of the run."""
+        begin = time.monotonic()
+        try:
+            yield
+        finally:
+            self.report.phases[name] = self.report.phases.get(name, 0.0) + time.monotonic() - begin
+
+    def say(self, text: str) -> None:
+        self._progress.say(text)
+
+    # -- one stack --------------------------------------------------------------------------------
+
+    def destroy_one(self, stack: StackId) -> Status:
+        """Destroy everything of a stack."""
+        terraform = self.terraform(stack)
+        with self.timed(stack, "init"):
+            terraform.init()
+        with self.timed(stack, "destroy"):
+            self.result(stack).changes = terraform.destroy(self.listener(stack))
+        return Status.DESTROYED
+
+    def terraform(self, stack: StackId) -> StackTerraform:
+        """Terraform on a stack; the run must be prepared."""
+        assert self._tool is not None
+        assert self._plugins is not None
+        workspace, target = self.project.workspace, self.project.target
+        return StackTerraform(
+            tool=self._tool,
+            children=self._children,
+            directory=workspace.stack(stack),
+            data=workspace.data(stack),
+            log=workspace.log(stack),
+            environment={**target.child_environment(), "TF_CLI_CONFIG_FILE": str(self._plugins.cli_config)},
+            plugins=self._plugins.fingerprint,
+            trust_provider=self.project.environment.is_sandbox,
+        )
+
+    def result(self, stack: StackId) -> StackResult:
+        """What is known of a stack so far; grows."""
+        return self._results.setdefault(stack, StackResult(stack, self.project.workspace.log(stack)))
+
+    @contextmanager
+    def timed(self, stack: StackId, phase: str) -> Iterator[None]:
+        """Show and time a phase of a stack."""
+        line = self._lines[stack]
+        line.phase = phase
+        self._progress.update(line)
+        begin = time.monotonic()
+        try:
+            yield
+        finally:
+            self._results[stack].phases[phase] = time.monotonic() - begin
+
+    def listener(self, stack: StackId) -> Callable[[Transcript], None]:
+        """Shows what Terraform says of a stack."""
+        line = self._lines[stack]
+
+        def listen(transcript: Transcript) -> None:
+            line.planned, line.done, line.current = transcript.planned, transcript.done, transcript.current
+
+        return listen
+
+    def _guarded(self, stack: StackId, work: Callable[[StackId], Status]) -> Status:
+        """Turn a failure of one stack into its status: the others go on."""
+        begin = time.monotonic()
+        result = self.result(stack)
+        try:
+            result.status = work(stack)
+        except InterruptedRunError:
+            result.status = Status.INTERRUPTED
+        except TerraformError as error:
+            result.status = Status.INTERRUPTED if self._children.interrupted else Status.FAILED
+            result.error = self._explain(stack, error)
+        except TripointError as error:
+            result.status = Status.FAILED
+            result.error = [str(error)]
+        with suppress(StateError):
+            state = self.project.store.read(stack)
+            result.resources = state.resources if state else 0
+        result.seconds = time.monotonic() - begin
+        return result.status
+
+    def _explain(self, stack: StackId, error: TerraformError) -> list[str]:
+        held = None
+        if error.locked:
+            with suppress(StateError):
+                held = self.project.store.lock(stack)
+        if held is None:
+            return error.lines or [str(error)]
+        # Of Terraform's own refusal nothing is left to say; a kill is still worth telling.
+        kill = [line for line in error.lines[:1] if "killed" in line]
+        return [*kill, str(held), held.remedy]
+
+    # -- telling ----------------------------------------------------------------------------------
+
+    def _changed(self, stack: StackId, status: Status) -> None:
+        line, result = self._lines[stack], self._results[stack]
+        line.status = status
+        if status is Status.RUNNING:
+            line.started = time.monotonic()
+        else:
+            result.status = status
+            line.seconds, line.current = result.seconds, ""
+            line.note = _note(result)
+        self._progress.update(line)
+
+    def _stopping(self) -> bool:
+        if self._interrupts.count > self._interrupts_told:
+            self._interrupts_told = self._interrupts.count
+            if not self._children.interrupted:
+                running = self._children.interrupt()
+                self.say(f"interrupted: {running} running Terraform finish what they do, nothing new starts")
+            else:
+                self.say("still waiting for Terraform to finish; killing it would leave locks behind")
+        return self._children.interrupted
+
+
+def _report(command: str, project: Project, parallel: int) -> RunReport:
+    target = project.environment.target
+    return RunReport(
+        command=command,
+        environment=project.environment.environment,
+        suffix=project.environment.suffix,
+        config=project.workspace.shown(project.config),
+        target={"account_id": target.account_id, **({"endpoint": target.endpoint} if target.endpoint else {})},
+        parallel=parallel,
+    )
+
+
+def _note(result: StackResult) -> str:
+    match result.status:
+        case Status.APPLIED | Status.DESTROYED:
+            return _done(result.changes)
+        case Status.PLANNED:
+            return f"{result.changes.add} to add, {result.changes.change} to change, {result.changes.remove} to destroy"
+        case Status.FAILED | Status.INTERRUPTED:
+            return result.error[0] if result.error else ""
+        case _:
+            return ""
+
+
+def _done(changes: Changes) -> str:
+    if changes.none or changes.add or changes.change or changes.remove:
+        return str(changes)
+    return f"only outputs changed: {changes.outputs}"
+
+
+def _stacks(count: int) -> str:
+    return f"{count} stack" if count == 1 else f"{count} stacks"
