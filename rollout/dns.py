@@ -105,6 +105,7 @@ class HealthCheck:
     failure_threshold: int
     inverted: bool = False
     disabled: bool = False
+    interval_s: int = 30
 
 
 def nearest_first(client: str, regions: Iterable[str]) -> list[str]:
@@ -235,6 +236,7 @@ def parse_check(found: Mapping[str, Any]) -> HealthCheck:
         failure_threshold=int(config["FailureThreshold"]),
         inverted=bool(config.get("Inverted", False)),
         disabled=bool(config.get("Disabled", False)),
+        interval_s=int(config.get("RequestInterval", 30)),
     )
 
 

@@ -150,7 +150,10 @@ class PaymentApi(Construct):
                 rest_api_id=self.api.id,
                 response_type=refusal.type,
                 status_code=refusal.status,
-                response_parameters={f"gatewayresponse.header.{name}": f"'{value}'" for name, value in HEADERS.items()},
+                response_parameters={
+                    f"gatewayresponse.header.{name}": f"'{value}'"
+                    for name, value in (HEADERS | refusal.headers).items()
+                },
                 response_templates={"application/json": refusal.template},
             )
             for refusal in REFUSALS

@@ -27,12 +27,21 @@ API_GATEWAYS_MESSAGE = "$context.error.messageString"
 
 @dataclass(frozen=True)
 class Refusal:
-    """A gateway response in the form of the function's own errors. ``status`` None keeps each error's own."""
+    """A gateway response in the form of the function's own errors. ``status`` None keeps each error's own.
+
+    ``retry_after_s`` tells the caller when to ask again.
+    """
 
     type: str
     status: str | None
     code: str
     message: str
+    retry_after_s: int | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What it has besides the headers of every answer."""
+        return {} if self.retry_after_s is None else {"Retry-After": str(self.retry_after_s)}
 
     @property
     def template(self) -> str:
@@ -50,7 +59,9 @@ REFUSALS = (
     Refusal("ACCESS_DENIED", "403", "forbidden", "the caller may not do this"),
     Refusal("INVALID_SIGNATURE", "403", "forbidden", "the signature is wrong or too old"),
     Refusal("EXPIRED_TOKEN", "403", "forbidden", "the credentials have expired"),
-    Refusal("THROTTLED", "429", "throttled", API_GATEWAYS_MESSAGE),
+    Refusal("THROTTLED", "429", "throttled", API_GATEWAYS_MESSAGE, retry_after_s=1),
     Refusal("DEFAULT_4XX", None, "refused", API_GATEWAYS_MESSAGE),
-    Refusal("DEFAULT_5XX", None, "unavailable", "the service is unavailable; try again"),
+    # What a caller gets when the function is throttled, fails or takes too long: 500, 502 or 504 otherwise. The same
+    # request again is safe, for its key makes it the same payment; so all of them say when.
+    Refusal("DEFAULT_5XX", "503", "try_again", "the same request again will do no harm", retry_after_s=1),
 )

@@ -147,6 +147,21 @@ def test_where_the_api_answers_follows_from_the_target(sandbox: Synthesized, aws
     assert url.endswith(".execute-api.eu-west-1.amazonaws.com/v1")
 
 
+def test_answers_that_ask_for_patience_say_how_much(sandbox: Synthesized) -> None:
+    """Back-pressure: throttled by the gateway, or by a function that is throttled, fails or takes too long."""
+    answers = {
+        answer["response_type"]: answer
+        for answer in sandbox.resources(HOME, "aws_api_gateway_gateway_response").values()
+    }
+    assert (answers["THROTTLED"]["status_code"], answers["DEFAULT_5XX"]["status_code"]) == ("429", "503")
+    patient = {
+        kind
+        for kind, answer in answers.items()
+        if "gatewayresponse.header.Retry-After" in answer["response_parameters"]
+    }
+    assert patient == {"THROTTLED", "DEFAULT_5XX"}
+
+
 # -- publishing a changed API ----------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from types import ModuleType
 
 from rollout.sandbox.extensions import (
+    apigateway_failures,
     apigateway_patches,
     apigateway_refusals,
     apigateway_requests,
@@ -22,7 +23,11 @@ from rollout.sandbox.extensions import (
     cloudwatch_alarms,
     dynamodb_metrics,
     dynamodb_replicas,
+    eventbridge_logs,
     eventbridge_targets,
+    fault_control,
+    fault_functions,
+    fault_replication,
     flow_logs,
     iam_record,
     iam_transport,
@@ -47,6 +52,8 @@ from rollout.sandbox.extensions import (
 )
 
 ADDITIONS: tuple[ModuleType, ...] = (
+    # Before what measures invocations: a crash on request is an invocation like any other.
+    fault_functions,
     lambda_runtime,
     kms_managed_keys,
     dynamodb_replicas,
@@ -60,7 +67,9 @@ ADDITIONS: tuple[ModuleType, ...] = (
     route53_changes,
     stream_mappings,
     eventbridge_targets,
+    eventbridge_logs,
     stepfunctions_runs,
+    apigateway_failures,
     apigateway_requests,
     sqs_metrics,
     apigateway_patches,
@@ -80,6 +89,8 @@ ADDITIONS: tuple[ModuleType, ...] = (
     cloudfront_headers_policies,
     cloudfront_origin_groups,
     trail_delivery,
+    fault_replication,
+    fault_control,
 )
 
 
@@ -87,3 +98,4 @@ def apply_all() -> None:
     """Apply every addition once, before the first request is served."""
     for addition in ADDITIONS:
         addition.apply()
+    fault_functions.apply_to_api()

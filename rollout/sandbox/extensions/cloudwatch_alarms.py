@@ -38,6 +38,9 @@ _EVICT_EVERY_S = 300.0
 
 logger = logging.getLogger("tripoint.alarms")
 
+# How much later than it says a data point may have been written.
+_OUT_OF_ORDER_S = 3600.0
+
 
 def apply() -> None:
     cloudwatch = module("services.cloudwatch")
@@ -201,8 +204,10 @@ def _series(cloudwatch: Any, statistic: Mapping[str, Any], window: Window) -> Se
     unit, period = statistic.get("Unit"), window.period_s
     first, last = window.timestamps[0], window.timestamps[-1] + period
     buckets: dict[float, list[Any]] = {}
-    for point in list(cloudwatch._metrics.get(key) or ()):
+    for point in reversed(list(cloudwatch._metrics.get(key) or ())):
         at = point["Timestamp"]
+        if at < first - _OUT_OF_ORDER_S:
+            break  # everything before is older still: under load there are tens of thousands
         if first <= at < last and (not unit or point.get("Unit") == unit):
             buckets.setdefault(window.timestamps[int((at - first) // period)], []).append(point)
     series: Series = {}
