@@ -45,11 +45,14 @@ class Plugins:
         Where the provider comes from, for people.
     fingerprint
         Changes when the provider that would be used does.
+    executable
+        The AWS provider itself; None when no stack uses it.
     """
 
     cli_config: Path
     source: str
     fingerprint: str
+    executable: Path | None = None
 
 
 def locate(workspace: Workspace, tool: Tool, wanted: str | None) -> tuple[Mirror | None, str]:
@@ -101,7 +104,7 @@ def prepare(workspace: Workspace, tool: Tool, wanted: str | None) -> Plugins:
 def _written(config: Path, mirror: Mirror | None, source: str, fingerprint: str) -> Plugins:
     config.parent.mkdir(parents=True, exist_ok=True)
     config.write_text(render_cli_config(mirror.path if mirror else None), encoding="utf-8")
-    return Plugins(config, source, fingerprint)
+    return Plugins(config, source, fingerprint, _executable(mirror) if mirror else None)
 
 
 def _fingerprint(mirror: Mirror) -> str:
@@ -109,6 +112,13 @@ def _fingerprint(mirror: Mirror) -> str:
     files = sorted(path for path in mirror.package.iterdir() if path.is_file())
     facts = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     return json.dumps([mirror.version, facts])
+
+
+def _executable(mirror: Mirror) -> Path:
+    found = sorted(mirror.package.glob("terraform-provider-aws*"))
+    if not found:
+        raise ToolchainError(f"{mirror.package} holds no terraform-provider-aws")
+    return found[-1]
 
 
 def _own(workspace: Workspace, tool: Tool, version: str) -> Mirror:
