@@ -12,6 +12,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -23,6 +24,8 @@ from rollout import graphs, outputs
 from rollout.engine import Engine
 from rollout.operations import ConfigOption, register
 from rollout.payments import Order, PaymentApi, act_as
+from rollout.plans import commands as plan_commands
+from rollout.plans.saved import PlanFolder, SavedPlanError
 from rollout.plugins import locate
 from rollout.progress import progress_for
 from rollout.project import Project, as_json
@@ -82,34 +85,29 @@ def rollout(
 
 @app.command()
 def deploy(
-    layer: Annotated[str, typer.Argument(help="A layer (data), a kind of stack (data-links) or one stack.")],
+    layer: Annotated[
+        str | None, typer.Argument(help="A layer (data), a kind of stack (data-links) or one stack.")
+    ] = None,
     region: RegionOption = None,
+    plan: Annotated[
+        Path | None, typer.Option("--plan", help="Apply the plans that tripoint diff --out has saved here.")
+    ] = None,
     config: ConfigOption = None,
     parallel: ParallelOption = None,
 ) -> None:
-    """Deploy the stacks of one layer. What it builds on must be deployed."""
+    """Deploy the stacks of one layer. What it builds on must be deployed. Exit code 3: there is more to be planned."""
+    if (layer is None) == (plan is None):
+        raise UsageError("Missing argument 'LAYER', or --plan with a folder; not both")
     project = Project.open(config)
+    if plan is not None:
+        if region is not None:
+            raise UsageError(f"--region {region}: not together with --plan, which says what is deployed")
+        report = _engine(project, parallel).apply_saved(PlanFolder(plan))
+        waiting = report.count(Status.WAITING)
+        _finish(project, report, code_if_ok=EXIT_CHANGES if waiting else 0)
+    assert layer is not None
     chosen = project.select(layer, region)
     _finish(project, _engine(project, parallel).deploy(chosen))
-
-
-@app.command()
-def diff(
-    layer: LayerArgument = None,
-    region: RegionOption = None,
-    details: Annotated[bool, typer.Option("--details", help="Show Terraform's plans.")] = False,
-    config: ConfigOption = None,
-    parallel: ParallelOption = None,
-) -> None:
-    """Show what a deployment would change. Exit code 0: nothing; 3: something; 1: it can't be told."""
-    project = Project.open(config)
-    chosen = project.select(layer, region)
-    report = _engine(project, parallel).diff(chosen, details=details)
-    for result in report.stacks:
-        if result.plan_text:
-            _say(f"\n{result.stack}\n{result.plan_text}")
-    unchanged = all(result.status is Status.UNCHANGED for result in report.stacks)
-    _finish(project, report, code_if_ok=0 if unchanged else EXIT_CHANGES)
 
 
 @app.command()
@@ -464,12 +462,17 @@ def _version() -> str:
 
 
 register(app)
+plan_commands.register(app)
 
 
 def main() -> NoReturn:
     """Run the command; expected errors are one line on stderr."""
     try:
         code: Any = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
+    except SavedPlanError as error:
+        for cause in error.causes[:-1]:
+            print(f"error: {cause}", file=sys.stderr)
+        _fail(error.causes[-1], error.exit_code)
     except TripointError as error:
         _fail(str(error), error.exit_code)
     except KeyboardInterrupt:

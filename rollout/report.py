@@ -47,6 +47,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from rollout.plans.changes import StackDiff
 from rollout.progress import STYLES
 from rollout.schedule import Status
 from rollout.terraform import Changes
@@ -70,7 +71,7 @@ class StackResult:
     resources: int = 0
     error: list[str] = field(default_factory=list)
     note: str = ""
-    plan_text: str = ""
+    diff: StackDiff | None = None
 
 
 @dataclass

@@ -44,6 +44,7 @@ class DeployedStack:
     resources: int
     outputs: dict[str, Any]
     terraform_version: str
+    lineage: str = ""
 
     @property
     def is_deployed(self) -> bool:
@@ -255,6 +256,7 @@ def parse_state(stack: StackId, body: bytes, changed_at: datetime) -> DeployedSt
             ),
             outputs={name: output["value"] for name, output in state.get("outputs", {}).items()},
             terraform_version=str(state.get("terraform_version", "")),
+            lineage=str(state.get("lineage", "")),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StateError(f"state of {stack} is not a Terraform state: {one_line(error)}") from error

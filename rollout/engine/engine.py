@@ -7,8 +7,10 @@ from pathlib import Path
 
 from rollout.engine.deploy import deploy
 from rollout.engine.destroy import destroy
-from rollout.engine.diff import diff
 from rollout.engine.run import Run, Steps
+from rollout.plans.apply import apply_saved
+from rollout.plans.diff import diff
+from rollout.plans.saved import PlanFolder
 from rollout.progress import Progress
 from rollout.project import Project
 from rollout.report import RunReport
@@ -52,10 +54,16 @@ class Engine:
             destroy(run, stacks, with_dependents=with_dependents, confirm=confirm)
         return run.report
 
-    def diff(self, stacks: Sequence[StackId], *, details: bool = False) -> RunReport:
-        """Plan these stacks; see :func:`rollout.engine.diff.diff`."""
+    def diff(self, stacks: Sequence[StackId], *, details: bool = False, save: PlanFolder | None = None) -> RunReport:
+        """Plan these stacks; see :func:`rollout.plans.diff.diff`."""
         with self._run("diff") as run:
-            diff(run, stacks, details=details)
+            diff(run, stacks, details=details, save=save)
+        return run.report
+
+    def apply_saved(self, folder: PlanFolder) -> RunReport:
+        """Apply saved plans; see :func:`rollout.plans.apply.apply_saved`."""
+        with self._run("deploy") as run:
+            apply_saved(run, folder)
         return run.report
 
     def synth(self, stacks: Sequence[StackId]) -> Path:

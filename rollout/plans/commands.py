@@ -1,0 +1,96 @@
+"""`tripoint diff`: what a deployment would change, as a table, as JSON, and as saved plans."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, TextIO
+
+import typer
+
+from rollout.console import console, say, show
+from rollout.engine import Engine
+from rollout.operations import ConfigOption
+from rollout.plans.document import document
+from rollout.plans.saved import MANIFEST, PlanFolder
+from rollout.plans.table import detail_lines, loss_lines, table
+from rollout.progress import progress_for
+from rollout.project import Project
+from rollout.report import RunReport, failure_lines, summary_sentence
+from rollout.schedule import Status, default_parallelism
+from shared.errors import UsageError
+
+EXIT_CHANGES = 3
+EXIT_INTERRUPTED = 130
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command()(diff)
+
+
+def diff(
+    layer: Annotated[
+        str | None, typer.Argument(help="A layer (data), a kind of stack (data-links) or one stack; all when left out.")
+    ] = None,
+    region: Annotated[str | None, typer.Option("--region", help="Only this region.")] = None,
+    *,
+    details: Annotated[bool, typer.Option("--details", help="Show Terraform's plans.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and everything else on stderr.")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json-file", help="Write the JSON into this file.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Save the plans in this new folder, for tripoint deploy --plan.")
+    ] = None,
+    valid_hours: Annotated[
+        float, typer.Option("--valid-hours", min=0.01, max=168, help="How long saved plans may be applied.")
+    ] = 24,
+    config: ConfigOption = None,
+    parallel: Annotated[
+        int | None, typer.Option("--parallel", min=1, max=64, help="Stacks at once; cores + 1 when left out.")
+    ] = None,
+) -> None:
+    """Show what a deployment would change. Exit code 0: nothing; 3: something; 1: it can't be told."""
+    project = Project.open(config)
+    chosen = project.select(layer, region)
+    if as_json and details:
+        raise UsageError("--details: not together with --json, which has no room for Terraform's own words")
+    if json_file is not None and not json_file.resolve().parent.is_dir():
+        raise UsageError(f"--json-file {json_file}: there is no such folder")
+    stream = sys.stderr if as_json else sys.stdout
+    save = None if out is None else PlanFolder(out, timedelta(hours=valid_hours))
+    engine = Engine(project, progress_for(console(stream)), parallel=parallel or default_parallelism())
+    report = engine.diff(chosen, details=details, save=save)
+    for line in detail_lines(report):
+        say(line, stream)
+    show(table(report), stream)
+    for loss in loss_lines(report):
+        console(stream).print(loss, soft_wrap=True)
+    text = json.dumps(document(report), indent=2)
+    if json_file is not None:
+        json_file.write_text(text + "\n", encoding="utf-8")
+    _end(project, report, save, stream)
+    if as_json:
+        say(text)
+    raise typer.Exit(_code(report))
+
+
+def _end(project: Project, report: RunReport, save: PlanFolder | None, stream: TextIO) -> None:
+    path = report.write(project.workspace.reports)
+    for line in failure_lines(report, project.workspace.shown):
+        say(line, sys.stderr)
+    if save is not None:
+        count = sum(save.plan(result.stack).exists() for result in report.stacks)
+        later = sum(1 for result in report.stacks if result.diff and result.diff.refusal and not result.diff.plan.none)
+        more = f"; {later} cannot be applied from there, as the table says" if later else ""
+        say(f"{count} plans saved in {save.path} ({MANIFEST} says what they depend on){more}", stream)
+    say(f"{summary_sentence(report)} (report: {project.workspace.shown(path)})", stream)
+
+
+def _code(report: RunReport) -> int:
+    if report.interrupted:
+        return EXIT_INTERRUPTED
+    if not report.ok:
+        return 1
+    return 0 if all(result.status is Status.UNCHANGED for result in report.stacks) else EXIT_CHANGES
