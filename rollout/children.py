@@ -63,7 +63,9 @@ class Children:
         return self._interrupted
 
     @contextmanager
-    def process(self, command: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> Iterator[Child]:
+    def process(
+        self, command: Sequence[str], *, cwd: Path, env: Mapping[str, str], keep_open: Sequence[int] = ()
+    ) -> Iterator[Child]:
         """A running process. Its output, both streams together, goes through a file, not a pipe: when the engine is
         killed, a Terraform that wrote into a pipe would die of it, half done and with its lock held."""
         # Opened twice, for two positions in it; nameless from then on, so that nothing is left of it.
@@ -72,7 +74,7 @@ class Children:
             writer = path.open("ab")
             reader = path.open(encoding="utf-8", errors="replace", newline="\n")
         with writer, reader:
-            process = self._start(command, cwd, env, writer)
+            process = self._start(command, cwd, env, writer, keep_open)
             try:
                 with process:
                     yield Child(process, reader)
@@ -96,7 +98,7 @@ class Children:
             return len(asked)
 
     def _start(
-        self, command: Sequence[str], cwd: Path, env: Mapping[str, str], output: IO[bytes]
+        self, command: Sequence[str], cwd: Path, env: Mapping[str, str], output: IO[bytes], keep_open: Sequence[int]
     ) -> subprocess.Popen[bytes]:
         with self._lock:
             if self._interrupted:
@@ -109,6 +111,7 @@ class Children:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 process_group=0,
+                pass_fds=tuple(keep_open),
             )
             self._running.add(process)
             return process

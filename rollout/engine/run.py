@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -20,6 +19,7 @@ from rollout.interrupts import Interrupts
 from rollout.plugins import Plugins
 from rollout.progress import Line, Progress
 from rollout.project import Project
+from rollout.providers import ProviderServers
 from rollout.report import RunReport, StackResult, python_version
 from rollout.schedule import Status
 from rollout.state import StateError
@@ -75,6 +75,7 @@ class Run:
         self._lines: dict[StackId, Line] = {}
         self._results: dict[StackId, StackResult] = {}
         self._plugins: Plugins | None = None
+        self._servers = ProviderServers(None, "")
         self._tool: Tool | None = None
         self._begin = time.monotonic()
 
@@ -131,6 +132,9 @@ class Run:
         with self.phase("provider"):
             wanted = aws_provider_version([project.workspace.stack(stack) for stack in stacks])
             self._plugins = plugins.prepare(project.workspace, self._tool, wanted)
+        # Nobody checks a server against the lock file: in an account, Terraform starts the provider and checks it.
+        executable = self._plugins.executable if project.environment.is_sandbox else None
+        self._servers = ProviderServers(executable, self._tool.registry)
         provider = f"AWS provider {wanted} from {self._plugins.source}" if wanted else "no provider needed"
         self.say(f"{self._tool}, {provider}")
         self.report.versions |= {"terraform": str(self._tool), "provider": provider, "python": python_version()}
@@ -218,26 +222,22 @@ class Run:
             self.result(stack).changes = terraform.destroy(self.listener(stack))
         return Status.DESTROYED
 
-    @property
-    def tool(self) -> Tool:
-        """Which Terraform runs; the run must be prepared."""
-        assert self._tool is not None
-        return self._tool
-
-    def terraform(self, stack: StackId, *, folder: Path | None = None, data: Path | None = None) -> StackTerraform:
-        """Terraform on a stack, or in a folder of its own on a copy of it; the run must be prepared."""
+    def terraform(self, stack: StackId) -> StackTerraform:
+        """Terraform on a stack; the run must be prepared."""
         assert self._tool is not None
         assert self._plugins is not None
         workspace, target = self.project.workspace, self.project.target
+        environment = {**target.child_environment(), "TF_CLI_CONFIG_FILE": str(self._plugins.cli_config)}
         return StackTerraform(
             tool=self._tool,
             children=self._children,
-            directory=folder or workspace.stack(stack),
-            data=data or workspace.data(stack),
+            directory=workspace.stack(stack),
+            data=workspace.data(stack),
             log=workspace.log(stack),
-            environment={**target.child_environment(), "TF_CLI_CONFIG_FILE": str(self._plugins.cli_config)},
+            environment=environment,
             plugins=self._plugins.fingerprint,
             trust_provider=self.project.environment.is_sandbox,
+            server=self._servers.of(str(stack), workspace.stack(stack), environment),
         )
 
     def result(self, stack: StackId) -> StackResult:
@@ -279,6 +279,8 @@ class Run:
         except TripointError as error:
             result.status = Status.FAILED
             result.error = [str(error)]
+        finally:
+            self._servers.stop(str(stack))
         with suppress(StateError):
             state = self.project.store.read(stack)
             result.resources = state.resources if state else 0
