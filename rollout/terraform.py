@@ -271,7 +271,20 @@ class StackTerraform:
         """A saved plan as text."""
         return "\n".join(self._run("show", ["show", "-no-color", str(plan)]).plain)
 
-    def _change(self, phase: str, said: Callable[[Transcript], None]) -> Changes:
+    def show_json(self, plan: Path) -> dict[str, Any]:
+        """A saved plan as Terraform's JSON; not logged, since it has sensitive values in the open."""
+        transcript = self._run("show", ["show", "-json", str(plan)], logged=False)
+        try:
+            found: dict[str, Any] = json.loads("\n".join(transcript.plain))
+        except ValueError as error:
+            raise TerraformError("show", [f"the plan can't be read: {error}"]) from error
+        return found
+
+    def apply_plan(self, plan: Path, said: Callable[[Transcript], None] = lambda transcript: None) -> Changes:
+        """Do exactly what a saved plan says; Terraform refuses it when the state is another one by now."""
+        return self._change("apply", said, str(plan))
+
+    def _change(self, phase: str, said: Callable[[Transcript], None], *more: str) -> Changes:
         arguments = [
             phase,
             "-json",
@@ -279,6 +292,7 @@ class StackTerraform:
             "-input=false",
             f"-lock-timeout={LOCK_TIMEOUT_S}s",
             f"-parallelism={PARALLELISM}",
+            *more,
         ]
         transcript = self._again_if_stale(phase, arguments, said)
         done = transcript.applied or Changes()
@@ -295,7 +309,12 @@ class StackTerraform:
         return self._run(phase, arguments, said)
 
     def _run(
-        self, phase: str, arguments: list[str], said: Callable[[Transcript], None] = lambda transcript: None
+        self,
+        phase: str,
+        arguments: list[str],
+        said: Callable[[Transcript], None] = lambda transcript: None,
+        *,
+        logged: bool = True,
     ) -> Transcript:
         transcript = Transcript()
         command = [*self._tool.command, *arguments]
@@ -308,7 +327,9 @@ class StackTerraform:
                 command, cwd=self._directory, env=environment, keep_open=attachment.descriptors
             ) as child:
                 for line in child.lines():
-                    log.write(transcript.read(line) + "\n")
+                    text = transcript.read(line)
+                    if logged:
+                        log.write(f"{text}\n")
                     log.flush()
                     said(transcript)
                 code = child.wait()

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -222,8 +223,14 @@ class Run:
             self.result(stack).changes = terraform.destroy(self.listener(stack))
         return Status.DESTROYED
 
-    def terraform(self, stack: StackId) -> StackTerraform:
-        """Terraform on a stack; the run must be prepared."""
+    @property
+    def tool(self) -> Tool:
+        """Which Terraform runs; the run must be prepared."""
+        assert self._tool is not None
+        return self._tool
+
+    def terraform(self, stack: StackId, *, folder: Path | None = None, data: Path | None = None) -> StackTerraform:
+        """Terraform on a stack, or in a folder of its own on a copy of it; the run must be prepared."""
         assert self._tool is not None
         assert self._plugins is not None
         workspace, target = self.project.workspace, self.project.target
@@ -231,8 +238,8 @@ class Run:
         return StackTerraform(
             tool=self._tool,
             children=self._children,
-            directory=workspace.stack(stack),
-            data=workspace.data(stack),
+            directory=folder or workspace.stack(stack),
+            data=data or workspace.data(stack),
             log=workspace.log(stack),
             environment=environment,
             plugins=self._plugins.fingerprint,
