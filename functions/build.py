@@ -4,6 +4,8 @@ The same input gives the same bytes: entries are sorted and carry one fixed time
 come from the running environment, which `poetry.lock` has pinned: the closure of what the functions
 require, without boto3 and botocore (the Lambda runtime brings them) and without compiled parts, so
 one zip fits every architecture and Python version.
+
+What each zip was made of is noted beside it, so one whose input has not changed is not packed again.
 """
 
 from __future__ import annotations
@@ -13,11 +15,13 @@ import base64
 import hashlib
 import importlib.metadata
 import io
+import json
 import re
 import shutil
 import sys
 import time
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -30,6 +34,7 @@ PROVIDED_BY_RUNTIME = frozenset({"boto3", "botocore"})
 _ROOT = Path(__file__).parent
 _TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say
 _MODE = 0o100644 << 16
+_NOTES = "inputs.json"
 _SUFFIXES = frozenset({".py", ".json"})
 # 1.6 MB of JavaScript for a browser that never comes.
 _LEFT_OUT = ("aws_lambda_powertools/event_handler/openapi/swagger_ui/",)
@@ -60,8 +65,15 @@ def build_all(out_dir: Path) -> dict[str, BuiltFunction]:
         When a required package is not installed.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
-    packages = _zipped(vendored_files())
-    return {spec.name: _build(spec, packages, out_dir) for spec in EVERY_FUNCTION}
+    vendored = vendored_files()
+    packages_digest = _digest(vendored, of=_HOW_TO_PACK).encode()
+    inputs = {spec.name: _digest(function_files(spec), of=packages_digest) for spec in EVERY_FUNCTION}
+    notes = _notes(out_dir)
+    kept = {spec.name: _kept(out_dir / f"{spec.name}.zip", inputs[spec.name], notes) for spec in EVERY_FUNCTION}
+    packages = _zipped(vendored) if None in kept.values() else b""
+    built = {spec.name: kept[spec.name] or _build(spec, packages, out_dir) for spec in EVERY_FUNCTION}
+    _note(out_dir, {name: {"inputs": inputs[name], "sha256": function.sha256} for name, function in built.items()})
+    return built
 
 
 def function_files(spec: FunctionSpec) -> dict[str, Path]:
@@ -113,6 +125,46 @@ def _parsed(requirement: str) -> tuple[str, set[str]]:
     return name, {extra.strip() for extra in (match.group(2) or "").split(",") if extra.strip()}
 
 
+def _digest(files: Mapping[str, Path], *, of: bytes) -> str:
+    """Names and contents of files, on top of an earlier digest."""
+    digest = hashlib.sha256(of)
+    for name in sorted(files):
+        content = files[name].read_bytes()
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
+
+
+# Another zlib packs other bytes.
+_HOW_TO_PACK = zlib.ZLIB_RUNTIME_VERSION.encode() + Path(__file__).read_bytes()
+
+
+def _notes(out_dir: Path) -> dict[str, dict[str, str]]:
+    """What was noted about the zips; nothing when the notes can't be read."""
+    try:
+        notes = json.loads((out_dir / _NOTES).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return notes if isinstance(notes, dict) else {}
+
+
+def _note(out_dir: Path, notes: dict[str, dict[str, str]]) -> None:
+    content = json.dumps(notes, indent=1).encode()
+    path = out_dir / _NOTES
+    if not path.exists() or path.read_bytes() != content:
+        partial = path.with_suffix(".partial")
+        partial.write_bytes(content)
+        partial.replace(path)
+
+
+def _kept(path: Path, inputs: str, notes: Mapping[str, Mapping[str, str]]) -> BuiltFunction | None:
+    """The zip that lies there, when it is the one that was made of this input."""
+    noted = notes.get(path.stem, {})
+    if noted.get("inputs") != inputs or not path.exists():
+        return None
+    found = _described(path, path.read_bytes())
+    return found if found.sha256 == noted.get("sha256") else None
+
+
 def _build(spec: FunctionSpec, packages: bytes, out_dir: Path) -> BuiltFunction:
     content = _zipped(function_files(spec), onto=packages)
     path = out_dir / f"{spec.name}.zip"
@@ -120,6 +172,10 @@ def _build(spec: FunctionSpec, packages: bytes, out_dir: Path) -> BuiltFunction:
         partial = path.with_suffix(".partial")
         partial.write_bytes(content)
         partial.replace(path)
+    return _described(path, content)
+
+
+def _described(path: Path, content: bytes) -> BuiltFunction:
     digest = hashlib.sha256(content)
     return BuiltFunction(
         path=path,

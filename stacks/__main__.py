@@ -15,16 +15,18 @@ CDKTF_OUTDIR
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
 
-from shared.config import load
-from shared.errors import TripointError
-from stacks.synth import synthesize
-
 
 def main() -> int:
+    _hurry()
+    from shared.config import load
+    from shared.errors import TripointError
+    from stacks.synth import synthesize
+
     try:
         only = os.environ.get("TRIPOINT_STACKS")
         synthesize(
@@ -37,6 +39,16 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     return 0
+
+
+def _hurry() -> None:
+    """What a process that lives for two seconds need not do."""
+    gc.disable()
+    if sys.dont_write_bytecode and sys.pycache_prefix is None:
+        # To compile the bindings anew takes longer than all the rest. Who wants no bytecode beside the sources
+        # (PYTHONDONTWRITEBYTECODE) has it in a folder of its own.
+        base = Path(os.environ.get("TRIPOINT_HOME", ".tripoint"))
+        sys.dont_write_bytecode, sys.pycache_prefix = False, str(base.resolve() / "bytecode")
 
 
 if __name__ == "__main__":

@@ -9,8 +9,7 @@ from pathlib import Path
 from functions.build import build_all
 from shared.config import Environment
 from shared.errors import UsageError
-from shared.node import use_supported_node
-from shared.provider import import_provider_lazily
+from shared.provider import import_cdktf
 from shared.site import Site
 from shared.tags import pipeline_tags
 from stacks.catalogue import graph_of, spec_of
@@ -51,8 +50,7 @@ def synthesize(environment: Environment, *, out: Path, functions: Path, only: Se
     tags = pipeline_tags(os.environ)
 
     zips = {name: built.path for name, built in build_all(functions).items()}
-    use_supported_node()
-    import_provider_lazily()
+    import_cdktf()
     from cdktf import App
 
     from shared.stack import BuildInputs

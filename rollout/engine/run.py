@@ -24,7 +24,7 @@ from rollout.providers import ProviderServers
 from rollout.report import RunReport, StackResult, python_version
 from rollout.schedule import Status
 from rollout.state import StateError
-from rollout.synthesis import build_functions, synthesize
+from rollout.synthesis import Synthesis, build_functions, synthesize
 from rollout.terraform import (
     Changes,
     StackTerraform,
@@ -44,7 +44,7 @@ class Steps:
 
     find_tool: Callable[[], Tool] = find_tool
     build_functions: Callable[[Project], int] = lambda project: build_functions(project.workspace)
-    synthesize: Callable[[Project, Sequence[StackId]], None] = lambda project, stacks: synthesize(
+    synthesize: Callable[[Project, Sequence[StackId]], Synthesis] = lambda project, stacks: synthesize(
         project.workspace, project.config, stacks
     )
 
@@ -156,8 +156,8 @@ class Run:
         if not stacks:
             return
         with self.phase("synth"):
-            self._steps.synthesize(self.project, stacks)
-        self.say(f"{_stacks(len(stacks))} synthesized in {phases['synth']:.1f} s")
+            done = self._steps.synthesize(self.project, stacks)
+        self.say(done.told(phases["synth"]))
 
     def execute(self, graph: Graph, work: Callable[[StackId], Status]) -> None:
         """Do the work of every stack of a graph, as much at once as allowed. A failure of one stack becomes its
@@ -357,7 +357,3 @@ def _done(changes: Changes) -> str:
     if changes.none or changes.add or changes.change or changes.remove:
         return str(changes)
     return f"only outputs changed: {changes.outputs}"
-
-
-def _stacks(count: int) -> str:
-    return f"{count} stack" if count == 1 else f"{count} stacks"

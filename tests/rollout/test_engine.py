@@ -20,6 +20,7 @@ from rollout.project import Project
 from rollout.report import RunReport
 from rollout.selection import DependentsDeployedError, StrayStacksError, UpstreamMissingError
 from rollout.state import DeployedStack, StateLock, StateStore
+from rollout.synthesis import Synthesis
 from rollout.target import Target
 from rollout.toolchain import Tool
 from rollout.workspace import Workspace
@@ -145,13 +146,14 @@ class World:
         self.steps = Steps(find_tool=lambda: tool, build_functions=lambda _: 0, synthesize=self.synthesize)
         self.recorder = Recorder()
 
-    def synthesize(self, project: Project, stacks: Sequence[StackId]) -> None:
+    def synthesize(self, project: Project, stacks: Sequence[StackId]) -> Synthesis:
         for stack in stacks:
             directory = project.workspace.stack(stack)
             directory.mkdir(parents=True, exist_ok=True)
             backend = {"s3": {"bucket": "b", "key": str(stack)}}
             document = {"terraform": {"backend": backend}, "provider": {"aws": [{}]}, "resource": {"aws_vpc": {}}}
             (directory / "cdk.tf.json").write_text(json.dumps(document))
+        return Synthesis(tuple(stacks))
 
     def engine(self) -> Engine:
         return Engine(self.project, self.recorder, parallel=2, steps=self.steps)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shared.config import ConfigError, load, parse
+from shared.config import ConfigError, known_regions, load, parse
 
 CONFIGS = sorted(Path("config").glob("*.toml"))
 SANDBOX = tomllib.loads(Path("config/sandbox.toml").read_text())
@@ -171,3 +171,9 @@ def test_missing_file_and_bad_toml_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="not valid TOML") as refusal:
         load(broken)
     assert "\n" not in str(refusal.value)
+
+
+def test_the_regions_are_those_that_botocore_knows() -> None:
+    import botocore.session
+
+    assert known_regions() == set(botocore.session.get_session().get_available_regions("dynamodb"))

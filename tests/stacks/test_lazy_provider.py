@@ -1,4 +1,4 @@
-"""Lazy importing changes the time, not the bytes."""
+"""What makes synthesis fast changes the time, not the bytes (docs/decisions/synthesis-in-seconds.md)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ import sys
 from pathlib import Path
 
 
-def synthesize(out: Path, **variables: str) -> dict[str, str]:
-    """Synthesize in a process of its own; file -> digest."""
-    environment = {**os.environ, "CDKTF_OUTDIR": str(out), "TRIPOINT_CONFIG": "config/sandbox.toml", **variables}
-    subprocess.run([sys.executable, "-m", "stacks"], env=environment, check=True, capture_output=True)
+import pytest
+
+from shared.node import lazy_provider, use_supported_node
+
+
+def synthesize(out: Path, *options: str, **variables: str) -> dict[str, str]:
+    """Synthesize everything there is in a process of its own; file -> digest."""
+    environment = {**os.environ, "CDKTF_OUTDIR": str(out), "TRIPOINT_CONFIG": "config/sandbox-full.toml", **variables}
+    subprocess.run([sys.executable, *options, "-m", "stacks"], env=environment, check=True, capture_output=True)
     return {
         str(file.relative_to(out)): hashlib.sha256(file.read_bytes()).hexdigest()
         for file in sorted(out.rglob("*"))
@@ -21,15 +26,15 @@ def synthesize(out: Path, **variables: str) -> dict[str, str]:
 
 
 def test_lazy_import_gives_the_bytes_of_the_stock_import(tmp_path: Path) -> None:
-    lazy = synthesize(tmp_path / "lazy")
+    fast = synthesize(tmp_path / "fast", "-O")
     stock = synthesize(tmp_path / "stock", TRIPOINT_STOCK_PROVIDER="1")
-    assert len(lazy) > 15
-    assert lazy == stock
+    assert len(fast) > 15
+    assert fast == stock
 
 
 def test_bare_package_is_used_unless_stock_is_asked_for() -> None:
     probe = (
-        "import sys; from shared.provider import import_provider_lazily; import_provider_lazily();"
+        "import sys; from shared.provider import import_cdktf; import_cdktf();"
         "from cdktf_cdktf_provider_aws.vpc import Vpc;"
         "print(sum(name.startswith('cdktf_cdktf_provider_aws.') for name in sys.modules))"
     )
@@ -42,3 +47,49 @@ def test_bare_package_is_used_unless_stock_is_asked_for() -> None:
 
     assert submodules() < 10
     assert submodules(TRIPOINT_STOCK_PROVIDER="1") > 1000
+
+
+@pytest.fixture
+def provider(tmp_path: Path) -> Path:
+    """A provider package of two modules, one of which must not be loaded; the folder that requires it."""
+    library = tmp_path / "node_modules" / "@cdktf" / "provider-aws" / "lib"
+    library.mkdir(parents=True)
+    (library.parent / "package.json").write_text('{"main": "lib/index.js"}')
+    (library / "index.js").write_text("exports.vpc = require('./vpc'); exports.vpn = require('./vpn');")
+    (library / "lazy-index.js").write_text(
+        "for (const name of ['vpc', 'vpn']) Object.defineProperty(exports, name, { get: () => require('./' + name) });"
+    )
+    for name in ("vpc", "vpn"):
+        (library / f"{name}.js").write_text(f"console.log('loaded {name}');")
+    return tmp_path
+
+
+def run_node(folder: Path, *options: str) -> list[str]:
+    """What Node.js says when it requires the package in `folder` and uses one of its modules."""
+    use_supported_node()
+    program = "require('@cdktf/provider-aws').vpc; console.log(process.env.OWN ?? '')"
+    command = [os.environ["JSII_NODE"], *options, "-e", program]
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout.split()
+
+
+def test_node_loads_only_the_modules_that_are_used(provider: Path) -> None:
+    assert run_node(provider) == ["loaded", "vpc", "loaded", "vpn"]
+    with lazy_provider():
+        assert run_node(provider) == ["loaded", "vpc"]
+
+
+def test_the_users_own_node_options_stay(provider: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = provider / "own.cjs"
+    own.write_text("process.env.OWN = 'kept'")
+    monkeypatch.setenv("NODE_OPTIONS", f"--require {own}")
+    with lazy_provider():
+        assert run_node(provider) == ["loaded", "vpc", "kept"]
+    assert os.environ["NODE_OPTIONS"] == f"--require {own}"
+
+
+def test_a_node_that_knows_no_hooks_loads_everything(provider: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = provider / "old.cjs"
+    old.write_text("require('node:module').registerHooks = undefined")
+    monkeypatch.setenv("NODE_OPTIONS", f"--require {old}")
+    with lazy_provider():
+        assert run_node(provider) == ["loaded", "vpc", "loaded", "vpn"]
