@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -64,19 +65,41 @@ class Children:
 
     @contextmanager
     def process(
-        self, command: Sequence[str], *, cwd: Path, env: Mapping[str, str], keep_open: Sequence[int] = ()
+        self,
+        command: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        output: Path | None = None,
+        keep_open: Sequence[int] = (),
+        started: Callable[[int], None] = lambda pid: None,
     ) -> Iterator[Child]:
         """A running process. Its output, both streams together, goes through a file, not a pipe: when the engine is
-        killed, a Terraform that wrote into a pipe would die of it, half done and with its lock held."""
-        # Opened twice, for two positions in it; nameless from then on, so that nothing is left of it.
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "output"
-            writer = path.open("ab")
-            reader = path.open(encoding="utf-8", errors="replace", newline="\n")
-        with writer, reader:
+        killed, a Terraform that wrote into a pipe would die of it, half done.
+
+        Parameters
+        ----------
+        output
+            The file, appended to; a nameless one, of which nothing is left, when not given.
+        keep_open
+            File descriptors that the process gets too.
+        started
+            Told its id, which is also that of its process group.
+        """
+        with ExitStack() as open_files:
+            # Opened twice, for two positions in it.
+            if output is None:
+                with tempfile.TemporaryDirectory() as folder:
+                    writer, reader = _opened(Path(folder) / "output")
+            else:
+                output.parent.mkdir(parents=True, exist_ok=True)
+                writer, reader = _opened(output)
+            open_files.enter_context(writer)
+            open_files.enter_context(reader)
             process = self._start(command, cwd, env, writer, keep_open)
             try:
                 with process:
+                    started(process.pid)
                     yield Child(process, reader)
             finally:
                 with self._lock:
@@ -98,7 +121,12 @@ class Children:
             return len(asked)
 
     def _start(
-        self, command: Sequence[str], cwd: Path, env: Mapping[str, str], output: IO[bytes], keep_open: Sequence[int]
+        self,
+        command: Sequence[str],
+        cwd: Path,
+        env: Mapping[str, str],
+        output: IO[bytes],
+        keep_open: Sequence[int],
     ) -> subprocess.Popen[bytes]:
         with self._lock:
             if self._interrupted:
@@ -115,3 +143,11 @@ class Children:
             )
             self._running.add(process)
             return process
+
+
+def _opened(path: Path) -> tuple[IO[bytes], IO[str]]:
+    """A file to append to, and the same to read from where it ends now."""
+    writer = path.open("ab")
+    reader = path.open(encoding="utf-8", errors="replace", newline="\n")
+    reader.seek(0, os.SEEK_END)
+    return writer, reader

@@ -11,7 +11,6 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -34,6 +33,7 @@ from rollout.sandbox.manager import sandbox_environment
 from rollout.schedule import Status, default_parallelism
 from rollout.smoke import SmokeResult, run_smoke
 from rollout.toolchain import find_tool
+from rollout.versions import own_version
 from rollout.workspace import STACK_FILE
 from shared.contracts import StackId
 from shared.errors import TripointError, UsageError
@@ -62,6 +62,11 @@ ParallelOption = Annotated[
 ]
 
 
+AllOption = Annotated[
+    bool, typer.Option("--all", help="Plan also the stacks of which nothing has changed since their last apply.")
+]
+
+
 # -- changing --------------------------------------------------------------------------------------
 
 
@@ -73,11 +78,12 @@ def rollout(
     retire: Annotated[
         bool, typer.Option("--retire", help="Destroy deployed stacks that the configuration no longer has.")
     ] = False,
+    every: AllOption = False,
 ) -> None:
     """Build, synthesize and deploy all stacks in the order of the graph."""
     project = Project.open(config)
     engine = _engine(project, parallel)
-    report = engine.deploy(project.graph.order, command="rollout", retire=retire)
+    report = engine.deploy(project.graph.order, command="rollout", retire=retire, every=every)
     if smoke and report.ok:
         _smoke(project, report)
     _finish(project, report, _what_next(project) if report.ok else [])
@@ -92,6 +98,8 @@ def deploy(
     plan: Annotated[
         Path | None, typer.Option("--plan", help="Apply the plans that tripoint diff --out has saved here.")
     ] = None,
+    *,
+    every: AllOption = False,
     config: ConfigOption = None,
     parallel: ParallelOption = None,
 ) -> None:
@@ -107,7 +115,7 @@ def deploy(
         _finish(project, report, code_if_ok=EXIT_CHANGES if waiting else 0)
     assert layer is not None
     chosen = project.select(layer, region)
-    _finish(project, _engine(project, parallel).deploy(chosen))
+    _finish(project, _engine(project, parallel).deploy(chosen, every=every))
 
 
 @app.command()
@@ -240,7 +248,7 @@ def doctor(config: ConfigOption = None) -> None:
     use_supported_node()
     target = project.environment.target
     facts = {
-        "tripoint": _version(),
+        "tripoint": own_version(),
         "python": python_version(),
         "terraform": str(tool),
         "aws provider": f"{mirror.version} from {source}" if mirror else f"from {source}",
@@ -255,7 +263,7 @@ def doctor(config: ConfigOption = None) -> None:
 @app.command(name="version")
 def show_version() -> None:
     """Print the version."""
-    print(f"tripoint {_version()}")
+    print(f"tripoint {own_version()}")
 
 
 # -- paying ----------------------------------------------------------------------------------------
@@ -423,7 +431,7 @@ def _smoke(project: Project, report: RunReport) -> None:
 
 
 def _summary(project: Project, report: RunReport) -> None:
-    report.versions["tripoint"] = _version()
+    report.versions["tripoint"] = own_version()
     if report.stacks:
         _show(summary_table(report))
     path = report.write(project.workspace.reports)
@@ -452,13 +460,6 @@ def _what_next(project: Project) -> list[str]:
         "  tripoint diff",
         "  tripoint destroy",
     ]
-
-
-def _version() -> str:
-    try:
-        return version("tripoint")
-    except PackageNotFoundError:
-        return "not installed"
 
 
 register(app)

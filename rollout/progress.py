@@ -22,6 +22,7 @@ STYLES: dict[Status, str] = {
     Status.RUNNING: "cyan",
     Status.APPLIED: "green",
     Status.UNCHANGED: "green",
+    Status.UP_TO_DATE: "green",
     Status.DESTROYED: "green",
     Status.PLANNED: "green",
     Status.FAILED: "bold red",

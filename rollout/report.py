@@ -17,11 +17,13 @@ memory in MB)::
                        "stacks" is wall time; "init" and "apply" (or "destroy", "plan") are sums over the stacks.
     stacks             one object each, in the order of the graph:
         stack, region, layer
-        status         applied | unchanged | destroyed | planned | failed | blocked | interrupted | skipped |
-                       waiting (for upstream, in a diff)
+        status         applied | unchanged | up-to-date (not even planned) | destroyed | planned | failed | blocked |
+                       interrupted | skipped | waiting (for upstream, in a diff)
         seconds        and phases (init, apply, ...)
         added, changed, destroyed, outputs_changed, replaced (addresses)
         resources      in the state afterwards
+        reason         why it was applied, or not even planned
+        retries        a line per retry: what passes by itself, and the wait
         error          lines; empty unless failed
         log            Terraform's output
     resources          in all states afterwards
@@ -71,6 +73,8 @@ class StackResult:
     resources: int = 0
     error: list[str] = field(default_factory=list)
     note: str = ""
+    reason: str = ""
+    retries: list[str] = field(default_factory=list)
     diff: StackDiff | None = None
 
 
@@ -159,6 +163,8 @@ def _stack_dict(result: StackResult) -> dict[str, Any]:
         "outputs_changed": result.changes.outputs,
         "replaced": list(result.changes.replaced),
         "resources": result.resources,
+        "reason": result.reason,
+        "retries": result.retries,
         "error": result.error,
         "log": str(result.log),
     }
@@ -213,7 +219,9 @@ def summary_sentence(report: RunReport) -> str:
         "no stacks"
     ]
     how = "interrupted" if report.interrupted else "done" if report.ok else "failed"
-    nothing = report.ok and report.stacks and all(result.status is Status.UNCHANGED for result in report.stacks)
+    nothing = report.ok and report.stacks and all(
+        result.status in (Status.UNCHANGED, Status.UP_TO_DATE) for result in report.stacks
+    )
     return f"{report.command} {how} in {report.seconds:.1f} s: {', '.join(counted)}" + (
         "; nothing changed" if nothing else ""
     )

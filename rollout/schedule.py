@@ -17,12 +17,17 @@ from shared.contracts import Graph, StackId
 
 
 class Status(StrEnum):
-    """What became of a stack in a run. WAITING: it can't be planned before what it needs is deployed."""
+    """What became of a stack in a run.
+
+    UNCHANGED: Terraform had nothing to do. UP_TO_DATE: it was not even asked, since nothing has changed since the last
+    apply. SKIPPED: the run was stopped. WAITING: it can't be planned before what it needs is deployed.
+    """
 
     PENDING = "pending"
     RUNNING = "running"
     APPLIED = "applied"
     UNCHANGED = "unchanged"
+    UP_TO_DATE = "up-to-date"
     DESTROYED = "destroyed"
     PLANNED = "planned"
     FAILED = "failed"
@@ -34,7 +39,7 @@ class Status(StrEnum):
     @property
     def good(self) -> bool:
         """Whether a stack that needs this one may run."""
-        return self in (Status.APPLIED, Status.UNCHANGED, Status.DESTROYED, Status.PLANNED)
+        return self in (Status.APPLIED, Status.UNCHANGED, Status.UP_TO_DATE, Status.DESTROYED, Status.PLANNED)
 
     @property
     def final(self) -> bool:

@@ -22,6 +22,9 @@ from shared.errors import TripointError, UsageError
 from shared.site import PARTITION, Site, state_key
 
 LAYER = "state"
+# Answers to a conditional write: somebody was faster.
+_TAKEN = ("PreconditionFailed", "ConditionalRequestConflict", "412", "409")
+_LOCK_ATTEMPTS = 5
 _ABSENT = ("NoSuchKey", "NoSuchBucket", "404", "NotFound")
 # One DeleteObjects request takes at most this many keys.
 _DELETE_BATCH = 1000
@@ -110,6 +113,22 @@ class StateStore:
         ending = state_key(f"-{region}")
         return [StackId(key.removesuffix(ending), region) for key in keys if key.endswith(ending)]
 
+    # -- documents beside the states --------------------------------------------------------------
+
+    def read_document(self, stack: StackId, name: str) -> bytes | None:
+        """A document that was put beside a stack's state; None when there is none."""
+        found = self._get(stack, _beside(stack, name))
+        return None if found is None else bytes(found["Body"].read())
+
+    def write_document(self, stack: StackId, name: str, body: bytes) -> None:
+        """Put a document beside a stack's state."""
+        bucket = self._bucket(stack.region)
+        self._call(stack.region, "put_object", Bucket=bucket, Key=_beside(stack, name), Body=body)
+
+    def delete_document(self, stack: StackId, name: str) -> None:
+        """Remove a document from beside a stack's state; it need not be there."""
+        self._call(stack.region, "delete_object", Bucket=self._bucket(stack.region), Key=_beside(stack, name))
+
     # -- locks ------------------------------------------------------------------------------------
 
     def lock(self, stack: StackId) -> StateLock | None:
@@ -120,6 +139,39 @@ class StateStore:
     def locks(self, stacks: Iterable[StackId]) -> list[StateLock]:
         with ThreadPoolExecutor(max_workers=8) as pool:
             return [lock for lock in pool.map(self.lock, stacks) if lock is not None]
+
+    def acquire(self, lock: StateLock) -> StateLock | None:
+        """Take the lock of a stack's state, in the way and the form of Terraform's S3 backend, which then refuses.
+
+        Returns
+        -------
+        lock or None
+            Who else holds it; None when it is held by this id now.
+        """
+        bucket, key = self._bucket(lock.stack.region), _lock_key(lock.stack)
+        for _ in range(_LOCK_ATTEMPTS):
+            held = self.lock(lock.stack)
+            if held is not None:
+                return None if held.id == lock.id else held
+            try:
+                self._target.client("s3", lock.stack.region).put_object(
+                    Bucket=bucket, Key=key, Body=render_lock(lock, f"{bucket}/{key}"), IfNoneMatch="*"
+                )
+                return None
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in _TAKEN:
+                    raise StateError(f"lock of {lock.stack}: {one_line(error)}") from error
+            except BotoCoreError as error:
+                raise StateError(f"lock of {lock.stack}: {one_line(error)}") from error
+        raise StateError(f"lock of {lock.stack}: taken and given up again faster than anybody can look")
+
+    def release(self, lock: StateLock) -> None:
+        """Give a lock back; nothing happens when somebody else has taken it away."""
+        held = self.lock(lock.stack)
+        if held is not None and held.id == lock.id:
+            self._call(
+                lock.stack.region, "delete_object", Bucket=self._bucket(lock.stack.region), Key=_lock_key(lock.stack)
+            )
 
     def unlock(self, stack: StackId, lock_id: str) -> StateLock:
         """Release a lock that a dead run left behind, as `terraform force-unlock` does.
@@ -279,6 +331,20 @@ def parse_lock(stack: StackId, body: bytes) -> StateLock:
     )
 
 
+def render_lock(lock: StateLock, path: str) -> bytes:
+    """A lock as Terraform writes it (statemgr.LockInfo), so that Terraform's refusals name the holder."""
+    facts = {
+        "ID": lock.id,
+        "Operation": lock.operation,
+        "Info": "",
+        "Who": lock.who,
+        "Version": "",
+        "Created": lock.created,
+        "Path": path,
+    }
+    return json.dumps(facts).encode()
+
+
 def tls_only_policy(bucket: str) -> dict[str, Any]:
     """Deny every request to a bucket that doesn't come over TLS."""
     arn = f"arn:{PARTITION}:s3:::{bucket}"
@@ -295,6 +361,10 @@ def tls_only_policy(bucket: str) -> dict[str, Any]:
             }
         ],
     }
+
+
+def _beside(stack: StackId, name: str) -> str:
+    return f"{state_key(str(stack)).rpartition('/')[0]}/{name}"
 
 
 def _lock_key(stack: StackId) -> str:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from rollout.children import Children
 from rollout.providers import NO_ATTACHMENT, ProviderServer
@@ -33,6 +33,15 @@ _STALE = (
     "Provider requirements cannot be satisfied",
     "Missing required provider",
 )
+# Diagnostics that say that the provider died under Terraform.
+_CRASHED = (
+    "Plugin did not respond",
+    "Request cancelled",
+    "transport is closing",
+    "error reading from server",
+    "code = Unavailable",
+    "The plugin encountered an error",
+)
 _KEPT_LOG_BYTES = 4_000_000
 _TAIL = 12
 
@@ -48,14 +57,48 @@ class TerraformError(TripointError):
         The state's lock may be held: by another run, or by this one because it was killed.
     stale
         `init` must run again.
+    cut_off
+        Terraform or its provider was killed or crashed: what was being made may be there without being recorded.
+    errors
+        Terraform's error diagnostics, where it said them in a form for machines.
     """
 
-    def __init__(self, phase: str, lines: Sequence[str], *, locked: bool = False, stale: bool = False) -> None:
+    def __init__(
+        self,
+        phase: str,
+        lines: Sequence[str],
+        *,
+        locked: bool = False,
+        stale: bool = False,
+        cut_off: bool = False,
+        errors: Sequence[dict[str, Any]] = (),
+    ) -> None:
         super().__init__(f"terraform {phase} failed: {lines[0] if lines else 'it said nothing'}")
         self.phase = phase
         self.lines = list(lines)
         self.locked = locked
         self.stale = stale
+        self.cut_off = cut_off
+        self.errors = list(errors)
+
+
+@dataclass(frozen=True)
+class Holding:
+    """The lock on the state is held by who starts Terraform, so Terraform takes none.
+
+    Attributes
+    ----------
+    journal
+        Gets everything that a change says, in Terraform's own words, line by line.
+    descriptor
+        An open file that Terraform gets too.
+    started
+        Told the id of each process.
+    """
+
+    journal: Path
+    descriptor: int
+    started: Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -185,6 +228,10 @@ class StackTerraform:
     trust_provider
         Don't hash the provider (700 MB, 0.6 s of CPU) before every command. Fit for the sandbox only: the engine has
         compared the file's size and time with those at `init`, Terraform would compare all of its bytes.
+    holding
+        With it, Terraform leaves the state's lock alone.
+    server
+        Provides for all commands on this stack; None: Terraform starts the provider itself.
     """
 
     def __init__(
@@ -198,16 +245,18 @@ class StackTerraform:
         environment: Mapping[str, str],
         plugins: str = "",
         trust_provider: bool = False,
+        holding: Holding | None = None,
         server: ProviderServer | None = None,
     ) -> None:
         self._tool = tool
+        self._holding = holding
+        self._server = server
         self._children = children
         self._directory = directory
         self._data = data
         self._log = log
         self._plugins = plugins
         self._trust_provider = trust_provider
-        self._server = server
         self._environment = {
             # Terraform and the provider live for seconds: collecting garbage less often saves a third of their CPU
             # time (2.9 to 2.1 s for a small plan) at no cost in peak memory worth noting.
@@ -284,13 +333,36 @@ class StackTerraform:
         """Do exactly what a saved plan says; Terraform refuses it when the state is another one by now."""
         return self._change("apply", said, str(plan))
 
+    def refresh(self) -> None:
+        """Have the state forget what is no longer there."""
+        self._change("apply", _nobody, "-refresh-only")
+
+    def apply_only(self, addresses: Sequence[str]) -> None:
+        """Apply some resources and what they depend on."""
+        self._change("apply", _nobody, *(f"-target={address}" for address in addresses))
+
+    def plan_document(self) -> dict[str, Any]:
+        """A plan of what an apply would do, in Terraform's JSON representation of a plan."""
+        saved = self._data / "document.tfplan"
+        try:
+            self._again_if_stale("plan", ["plan", "-json", "-input=false", "-lock=false", f"-out={saved}"], _nobody)
+            shown = self._run("show", ["show", "-json", str(saved)]).plain
+        finally:
+            saved.unlink(missing_ok=True)
+        return cast(dict[str, Any], json.loads("\n".join(shown)))
+
+    def push_state(self, path: Path) -> None:
+        """Save a state that an earlier Terraform could not save."""
+        lock = "-lock=false" if self._holding else f"-lock-timeout={LOCK_TIMEOUT_S}s"
+        self._run("state push", ["state", "push", lock, str(path)])
+
     def _change(self, phase: str, said: Callable[[Transcript], None], *more: str) -> Changes:
         arguments = [
             phase,
             "-json",
             "-auto-approve",
             "-input=false",
-            f"-lock-timeout={LOCK_TIMEOUT_S}s",
+            "-lock=false" if self._holding else f"-lock-timeout={LOCK_TIMEOUT_S}s",
             f"-parallelism={PARALLELISM}",
             *more,
         ]
@@ -324,7 +396,7 @@ class StackTerraform:
             begin = time.monotonic()
             log.write(f"=== {_now()} {' '.join(arguments)}\n")
             with self._children.process(
-                command, cwd=self._directory, env=environment, keep_open=attachment.descriptors
+                command, cwd=self._directory, env=environment, **self._kept(phase, attachment.descriptors)
             ) as child:
                 for line in child.lines():
                     text = transcript.read(line)
@@ -339,12 +411,26 @@ class StackTerraform:
                 # It may still be at work for the one that was killed.
                 self._server.stop()
             why = [f"terraform {phase} was killed by signal {-code}", *transcript.why()]
-            raise TerraformError(phase, why, locked=True)
+            raise TerraformError(phase, why, locked=True, cut_off=True)
         if code != 0:
             why = transcript.why()
             text = "\n".join(why)
-            raise TerraformError(phase, why, locked=_LOCKED in text, stale=any(stale in text for stale in _STALE))
+            raise TerraformError(
+                phase,
+                why,
+                locked=_LOCKED in text,
+                stale=any(stale in text for stale in _STALE),
+                cut_off=crashed(text),
+                errors=transcript.errors(),
+            )
         return transcript
+
+    def _kept(self, phase: str, descriptors: Sequence[int]) -> dict[str, Any]:
+        """What outlives the engine of a process that is started while the state is held."""
+        if self._holding is None:
+            return {"keep_open": descriptors}
+        kept = {"keep_open": [self._holding.descriptor, *descriptors], "started": self._holding.started}
+        return {**kept, "output": self._holding.journal} if phase in ("apply", "destroy") else kept
 
     def _open_log(self) -> TextIO:
         self._log.parent.mkdir(parents=True, exist_ok=True)
@@ -357,14 +443,8 @@ class StackTerraform:
         """Everything that makes an earlier `init` still good."""
         settings = terraform_settings(self._directory)
         relevant = {name: settings.get(name) for name in ("backend", "required_providers", "required_version")}
-        facts = [
-            relevant,
-            self._plugins,
-            self._tool.command,
-            self._tool.version,
-            self._trust_provider,
-            self._server is not None,
-        ]
+        ways = [self._trust_provider, self._server is not None]
+        facts = [relevant, self._plugins, self._tool.command, self._tool.version, ways]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -392,6 +472,15 @@ def aws_provider_version(directories: Iterable[Path]) -> str | None:
 def without_hashes(lock: str) -> str:
     """A dependency lock file that still pins versions, but has Terraform hash nothing."""
     return re.sub(r"^\s*hashes = \[.*?\]\n", "", lock, flags=re.MULTILINE | re.DOTALL)
+
+
+def crashed(text: str) -> bool:
+    """Whether an error says that the provider died under Terraform."""
+    return any(sign in text for sign in _CRASHED)
+
+
+def _nobody(transcript: Transcript) -> None:
+    """Nobody listens."""
 
 
 def describe(diagnostic: Mapping[str, Any]) -> list[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from rollout import selection
+from rollout.engine import change
+from rollout.engine.retire import retire
 from rollout.engine.run import Run
 from shared.contracts import StackId
 
@@ -45,9 +47,9 @@ def destroy(
     if doomed or strays:
         confirm([*doomed, *strays])
         run.prepare([*doomed, *map(run.model, strays)], make_buckets=False)
-        run.destroy_strays(strays)
+        retire(run, strays)
     if doomed and run.report.ok:
-        run.execute(selection.restrict(graph, doomed).reversed(), run.destroy_one)
+        run.execute(selection.restrict(graph, doomed).reversed(), lambda stack: change.destroy(run, stack))
     elif not strays:
         run.say("nothing to destroy: none of these stacks is deployed")
     if run.report.ok and run.is_everything(stacks) and not project.environment.protection.production:

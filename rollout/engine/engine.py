@@ -36,10 +36,12 @@ class Engine:
         self._parallel = parallel
         self._steps = steps or Steps()
 
-    def deploy(self, stacks: Sequence[StackId], *, command: str = "deploy", retire: bool = False) -> RunReport:
+    def deploy(
+        self, stacks: Sequence[StackId], *, command: str = "deploy", retire: bool = False, every: bool = False
+    ) -> RunReport:
         """Bring these stacks to what is configured; see :func:`rollout.engine.deploy.deploy`."""
         with self._run(command) as run:
-            deploy(run, stacks, retire=retire)
+            deploy(run, stacks, retire=retire, every=every)
         return run.report
 
     def destroy(

@@ -6,6 +6,7 @@ the order of the graph. Refusals come before anything of the environment is touc
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -14,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from rollout import plugins, retirement, schedule
+from rollout import plugins, schedule
 from rollout.children import Children, InterruptedRunError
 from rollout.interrupts import Interrupts
 from rollout.plugins import Plugins
@@ -27,6 +28,7 @@ from rollout.state import StateError
 from rollout.synthesis import Synthesis, build_functions, synthesize
 from rollout.terraform import (
     Changes,
+    Holding,
     StackTerraform,
     TerraformError,
     Transcript,
@@ -34,6 +36,7 @@ from rollout.terraform import (
     terraform_settings,
 )
 from rollout.toolchain import Tool, check_version, find_tool
+from rollout.versions import own_version
 from shared.contracts import Graph, StackId
 from shared.errors import TripointError
 
@@ -76,6 +79,7 @@ class Run:
         self._lines: dict[StackId, Line] = {}
         self._results: dict[StackId, StackResult] = {}
         self._plugins: Plugins | None = None
+        self._providing = threading.Lock()
         self._servers = ProviderServers(None, "")
         self._tool: Tool | None = None
         self._begin = time.monotonic()
@@ -107,6 +111,11 @@ class Run:
         """A stack whose backend and provider are those of a stray one."""
         return next(stack for stack in self.project.graph.order if stack.region == stray.region)
 
+    @property
+    def tools(self) -> dict[str, str]:
+        """The versions that a result depends on; the provider's is in the synthesized JSON."""
+        return {"terraform": f"{self.tool.name} {self.tool.version}", "tripoint": own_version()}
+
     # -- phases -----------------------------------------------------------------------------------
 
     def reach(self) -> None:
@@ -121,8 +130,11 @@ class Run:
             project.target.verify_account()
         self.say(f"AWS account {project.environment.target.account_id}")
 
-    def prepare(self, stacks: Sequence[StackId], *, make_buckets: bool = True) -> None:
-        """Synthesize these stacks and have all that Terraform needs to run on them."""
+    def prepare(self, stacks: Sequence[StackId], *, make_buckets: bool = True, provider: bool = True) -> None:
+        """Synthesize these stacks and have all that Terraform needs to run on them.
+
+        Without ``provider`` that waits for :meth:`provide`, or for the first Terraform that is asked for.
+        """
         project = self.project
         self._tool = self._steps.find_tool()
         self.synthesize(stacks)
@@ -130,22 +142,30 @@ class Run:
             required = terraform_settings(project.workspace.stack(stack)).get("required_version")
             if required:
                 check_version(self._tool, str(required), str(stack))
-        with self.phase("provider"):
-            wanted = aws_provider_version([project.workspace.stack(stack) for stack in stacks])
-            self._plugins = plugins.prepare(project.workspace, self._tool, wanted)
-        # Nobody checks a server against the lock file: in an account, Terraform starts the provider and checks it.
-        executable = self._plugins.executable if project.environment.is_sandbox else None
-        self._servers = ProviderServers(executable, self._tool.registry)
-        provider = f"AWS provider {wanted} from {self._plugins.source}" if wanted else "no provider needed"
-        self.say(f"{self._tool}, {provider}")
-        self.report.versions |= {"terraform": str(self._tool), "provider": provider, "python": python_version()}
-        with self.phase("state"):
-            if make_buckets:
+        self.report.versions |= {"terraform": str(self._tool), "python": python_version()}
+        if make_buckets:
+            with self.phase("state"):
                 made = project.store.create_buckets()
-                what = f"made: {', '.join(made)}" if made else "are there"
-                self.say(f"state buckets {what}")
-            for lock in project.store.locks(stacks):
-                self.say(f"note: {lock}; waiting for it; {lock.remedy}")
+            what = f"made: {', '.join(made)}" if made else "are there"
+            self.say(f"state buckets {what}")
+        if provider:
+            self.provide(stacks)
+
+    def provide(self, stacks: Sequence[StackId]) -> None:
+        """Have the provider that these stacks ask for where Terraform finds it. Later calls do nothing."""
+        with self._providing:
+            if self._plugins is not None:
+                return
+            workspace = self.project.workspace
+            with self.phase("provider"):
+                wanted = aws_provider_version([workspace.stack(stack) for stack in stacks])
+                self._plugins = plugins.prepare(workspace, self.tool, wanted)
+            # Nobody checks a server against the lock file: in an account, Terraform starts the provider and checks it.
+            executable = self._plugins.executable if self.project.environment.is_sandbox else None
+            self._servers = ProviderServers(executable, self.tool.registry)
+            provider = f"AWS provider {wanted} from {self._plugins.source}" if wanted else "no provider needed"
+            self.say(f"{self._tool}, {provider}")
+            self.report.versions["provider"] = provider
 
     def synthesize(self, stacks: Sequence[StackId]) -> None:
         """Build the functions and write the Terraform JSON of these stacks."""
@@ -182,17 +202,6 @@ class Run:
         order = [*strays, *self.project.graph.order]
         self.report.stacks = [self._results[stack] for stack in order if stack in self._results]
 
-    def destroy_strays(self, strays: list[StackId]) -> None:
-        """Destroy stacks that the configuration no longer has, consumers before producers."""
-        if not strays:
-            return
-        names = ", ".join(map(str, strays))
-        self.say(f"no longer configured, and destroyed: {names}")
-        environment, workspace = self.project.environment, self.project.workspace
-        for stray in strays:
-            retirement.write_folder(workspace, stray, self.model(stray))
-        self.execute(retirement.order(strays, list(environment.regions), environment.primary), self.destroy_one)
-
     def write_outputs(self) -> None:
         """Write the flat outputs of all that is deployed."""
         with self.phase("outputs"):
@@ -212,16 +221,11 @@ class Run:
     def say(self, text: str) -> None:
         self._progress.say(text)
 
-    # -- one stack --------------------------------------------------------------------------------
+    def interrupted(self) -> bool:
+        """Whether nothing more may start."""
+        return self._children.interrupted
 
-    def destroy_one(self, stack: StackId) -> Status:
-        """Destroy everything of a stack."""
-        terraform = self.terraform(stack)
-        with self.timed(stack, "init"):
-            terraform.init()
-        with self.timed(stack, "destroy"):
-            self.result(stack).changes = terraform.destroy(self.listener(stack))
-        return Status.DESTROYED
+    # -- one stack --------------------------------------------------------------------------------
 
     @property
     def tool(self) -> Tool:
@@ -229,22 +233,27 @@ class Run:
         assert self._tool is not None
         return self._tool
 
-    def terraform(self, stack: StackId, *, folder: Path | None = None, data: Path | None = None) -> StackTerraform:
-        """Terraform on a stack, or in a folder of its own on a copy of it; the run must be prepared."""
-        assert self._tool is not None
+    def terraform(
+        self, stack: StackId, *, folder: Path | None = None, data: Path | None = None, holding: Holding | None = None
+    ) -> StackTerraform:
+        """Terraform on a stack, or in a folder of its own on a copy of it; the run must be prepared. With ``holding``,
+        the lock on the state is already held."""
+        self.provide([stack])
         assert self._plugins is not None
         workspace, target = self.project.workspace, self.project.target
+        directory = folder or workspace.stack(stack)
         environment = {**target.child_environment(), "TF_CLI_CONFIG_FILE": str(self._plugins.cli_config)}
         return StackTerraform(
-            tool=self._tool,
+            tool=self.tool,
             children=self._children,
-            directory=folder or workspace.stack(stack),
+            directory=directory,
             data=data or workspace.data(stack),
             log=workspace.log(stack),
             environment=environment,
             plugins=self._plugins.fingerprint,
             trust_provider=self.project.environment.is_sandbox,
-            server=self._servers.of(str(stack), workspace.stack(stack), environment),
+            holding=holding,
+            server=self._servers.of(str(stack), directory, environment),
         )
 
     def result(self, stack: StackId) -> StackResult:
@@ -285,7 +294,7 @@ class Run:
             result.error = self._explain(stack, error)
         except TripointError as error:
             result.status = Status.FAILED
-            result.error = [str(error)]
+            result.error = list(getattr(error, "lines", ())) or [str(error)]
         finally:
             self._servers.stop(str(stack))
         with suppress(StateError):
@@ -343,8 +352,11 @@ def _report(command: str, project: Project, parallel: int) -> RunReport:
 
 def _note(result: StackResult) -> str:
     match result.status:
-        case Status.APPLIED | Status.DESTROYED:
-            return _done(result.changes)
+        case Status.APPLIED | Status.UNCHANGED | Status.DESTROYED:
+            done = "" if result.status is Status.UNCHANGED else _done(result.changes)
+            return "; ".join(part for part in (done, result.reason) if part)
+        case Status.UP_TO_DATE:
+            return result.reason
         case Status.PLANNED:
             return f"{result.changes.add} to add, {result.changes.change} to change, {result.changes.remove} to destroy"
         case Status.FAILED | Status.INTERRUPTED:

@@ -34,6 +34,18 @@ def birth(pid: int) -> int | None:
     return int(stat[19]) if stat else None
 
 
+def holders(path: Path) -> list[int]:
+    """The processes that have a file open, as far as this user may see them."""
+    wanted = str(path.resolve())
+    return [pid for pid in _pids() if wanted in _open_files(pid)]
+
+
+def group(pid: int) -> int | None:
+    """The process group of a process; None when it is gone, or just waits to be collected."""
+    stat = _stat(pid)
+    return int(stat[2]) if stat and stat[0] != "Z" else None
+
+
 def descendants(pid: int) -> list[int]:
     """The processes that `pid` started, and those that they started."""
     children: dict[int, list[int]] = {}
@@ -90,13 +102,16 @@ def _stat(pid: int) -> list[str]:
 
 
 def _sockets(pid: int) -> set[str]:
+    return {target[8:-1] for target in _open_files(pid) if target.startswith("socket:[")}
+
+
+def _open_files(pid: int) -> set[str]:
+    """What the descriptors of a process lead to."""
     found: set[str] = set()
     with suppress(OSError):
         for descriptor in (_PROC / str(pid) / "fd").iterdir():
             with suppress(OSError):
-                target = os.readlink(descriptor)
-                if target.startswith("socket:["):
-                    found.add(target[8:-1])
+                found.add(os.readlink(descriptor))
     return found
 
 

@@ -133,6 +133,8 @@ def test_the_report_file_says_everything(tmp_path: Path) -> None:
         "outputs_changed": 0,
         "replaced": [],
         "resources": 3,
+        "reason": "",
+        "retries": [],
         "error": [],
         "log": "data.log",
     }

@@ -1,0 +1,185 @@
+"""Changes one stack: alone, with its state's lock, after what an earlier run left, and again when an error passes."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from rollout.children import InterruptedRunError
+from rollout.engine import transient
+from rollout.engine.attempt import Attempt, exclusive, was_cut_off
+from rollout.engine.run import Run
+from rollout.engine.uptodate import RECORD, UpToDate, Verdict
+from rollout.recovery.adoption import Adoption
+from rollout.recovery.journal import Creation, creations
+from rollout.schedule import Status
+from rollout.state import StateLock
+from rollout.terraform import LOCK_TIMEOUT_S, Holding, StackTerraform, TerraformError
+from shared.contracts import StackId
+from shared.errors import TripointError
+
+T = TypeVar("T")
+
+_POLL_S = 1.0
+# What Terraform writes where it stands when it can't save the state.
+_UNSAVED = "errored.tfstate"
+
+
+class StackLockedError(TripointError):
+    """Somebody else holds the lock on a stack's state."""
+
+    def __init__(self, held: StateLock) -> None:
+        super().__init__(f"{held}; {held.remedy}")
+        self.lines = [str(held), held.remedy]
+
+
+def unfinished(run: Run, stack: StackId) -> bool:
+    """Whether an earlier run on this machine did not come to the end of its work on a stack."""
+    data = run.project.workspace.data(stack)
+    return was_cut_off(data) or (data / _UNSAVED).exists()
+
+
+def apply(run: Run, stack: StackId, uptodate: UpToDate, verdict: Verdict) -> Status:
+    """Bring a stack to what is synthesized."""
+    result = run.result(stack)
+    with _held(run, stack, "apply") as attempt:
+        # Until an apply has succeeded, nobody may take the stack for one that is as it should be.
+        run.project.store.delete_document(stack, RECORD)
+        terraform = _ready(run, stack, attempt)
+        with _adoption(run, stack).prepared(terraform, _made(attempt)) as imports, run.timed(stack, "apply"):
+            changes = _persistently(run, stack, lambda: terraform.apply(run.listener(stack)))
+        # Of a try that failed nobody knows what it did.
+        known = not (imports or result.retries)
+        uptodate.write(stack, verdict, changes if known else None)
+    # A stack that others let go of first is applied twice.
+    result.changes += changes
+    return Status.UNCHANGED if result.changes.none else Status.APPLIED
+
+
+def destroy(run: Run, stack: StackId) -> Status:
+    """Destroy everything of a stack."""
+    with _held(run, stack, "destroy") as attempt:
+        terraform = _ready(run, stack, attempt)
+        if stack in run.project.graph.needs:
+            with _adoption(run, stack).prepared(terraform, _made(attempt)) as imports:
+                if imports:
+                    terraform.apply_only(list(imports))
+        with run.timed(stack, "destroy"):
+            changes = _persistently(run, stack, lambda: terraform.destroy(run.listener(stack)))
+    run.result(stack).changes = changes
+    return Status.DESTROYED
+
+
+@contextmanager
+def _held(run: Run, stack: StackId, operation: str) -> Iterator[Attempt]:
+    """Work on a stack as the only one: here, by a file lock; elsewhere, by the lock on its state."""
+    data = run.project.workspace.data(stack)
+    with exclusive(
+        data, say=lambda text: run.say(f"{stack}: {text}"), stopping=run.interrupted, stop=InterruptedRunError
+    ) as attempt:
+        lock = StateLock(
+            stack=stack,
+            # The lock of an attempt that was cut off has no owner any more but the one that takes over.
+            id=attempt.cut_off.lock_id if attempt.cut_off else str(uuid.uuid4()),
+            who=f"{getpass.getuser()}@{socket.gethostname()}",
+            operation=f"OperationType{operation.capitalize()}",
+            created=datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+        )
+        attempt.begin(lock.id, operation)
+        orderly = False
+        try:
+            _acquire(run, lock)
+            try:
+                yield attempt
+                orderly = True
+            except TerraformError as error:
+                orderly = not error.cut_off
+                raise
+            finally:
+                _keep_unsaved(run, stack)
+                run.project.store.release(lock)
+        except (InterruptedRunError, StackLockedError):
+            # Nothing was started, or Terraform was asked to end and did.
+            orderly = attempt.cut_off is None
+            raise
+        finally:
+            # The lock goes first: notes without a lock do no harm.
+            if orderly:
+                attempt.finish()
+
+
+def _acquire(run: Run, lock: StateLock) -> None:
+    deadline, told = time.monotonic() + LOCK_TIMEOUT_S, False
+    while (held := run.project.store.acquire(lock)) is not None:
+        if not told:
+            run.say(f"{held}; waiting for it; {held.remedy}")
+            told = True
+        if run.interrupted():
+            raise InterruptedRunError
+        if time.monotonic() > deadline:
+            raise StackLockedError(held)
+        time.sleep(_POLL_S)
+
+
+def _ready(run: Run, stack: StackId, attempt: Attempt) -> StackTerraform:
+    """Terraform on the stack, initialized, and with a state that lacks nothing that could be saved."""
+    if attempt.cut_off is not None:
+        run.say(f"{stack}: an earlier {attempt.cut_off.operation} was cut off; what it made is looked for")
+    terraform = run.terraform(stack, holding=Holding(attempt.journal, attempt.descriptor, attempt.started))
+    with run.timed(stack, "init"):
+        _persistently(run, stack, terraform.init)
+    unsaved = run.project.workspace.data(stack) / _UNSAVED
+    if unsaved.exists():
+        run.say(f"{stack}: a state that could not be saved is saved now")
+        terraform.push_state(unsaved)
+        unsaved.unlink()
+    return terraform
+
+
+def _persistently(run: Run, stack: StackId, work: Callable[[], T]) -> T:
+    """Do it again, a few times, after errors that are known to pass."""
+    retry = 0
+    while True:
+        try:
+            return work()
+        except TerraformError as error:
+            what = transient.passing(error)
+            if what is None or retry == transient.RETRIES or run.interrupted():
+                raise
+            wait = transient.wait_s(retry)
+            retry += 1
+            text = f"{what}: {transient.shown(error.lines)}; retry {retry} of {transient.RETRIES} in {wait:.0f} s"
+            run.say(f"{stack}: {text}")
+            run.result(stack).retries.append(text)
+            deadline = time.monotonic() + wait
+            while time.monotonic() < deadline:
+                if run.interrupted():
+                    raise
+                time.sleep(0.2)
+
+
+def _made(attempt: Attempt) -> dict[str, Creation]:
+    """What an attempt that was cut off made or was making."""
+    if attempt.cut_off is None or not attempt.journal.exists():
+        return {}
+    return creations(attempt.journal.read_text(encoding="utf-8", errors="replace").splitlines())
+
+
+def _adoption(run: Run, stack: StackId) -> Adoption:
+    project = run.project
+    return Adoption(stack, project.workspace.stack(stack), project.target, lambda text: run.say(f"{stack}: {text}"))
+
+
+def _keep_unsaved(run: Run, stack: StackId) -> None:
+    """The folder belongs to the synthesis; what could not be saved must outlive that."""
+    workspace = run.project.workspace
+    found: Path = workspace.stack(stack) / _UNSAVED
+    if found.exists():
+        found.replace(workspace.data(stack) / _UNSAVED)
