@@ -28,6 +28,7 @@ from rollout.plans.saved import PlanFolder, SavedPlanError
 from rollout.plugins import locate
 from rollout.progress import progress_for
 from rollout.project import Project, as_json
+from rollout.reconcile import command as reconcile_command
 from rollout.report import RunReport, failure_lines, python_version, summary_sentence, summary_table
 from rollout.sandbox.manager import sandbox_environment
 from rollout.schedule import Status, default_parallelism
@@ -463,6 +464,7 @@ def _what_next(project: Project) -> list[str]:
 
 
 register(app)
+reconcile_command.register(app)
 plan_commands.register(app)
 
 

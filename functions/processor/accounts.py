@@ -79,15 +79,15 @@ class DynamoAccounts:
     """Accounts in DynamoDB.
 
     `table` is a name, or the ARN of a table that may be in another region: the simulator stands
-    for one processor, so all regions share one record.
+    for one processor, so all regions share one record. `client` is the container's when left out.
     """
 
-    def __init__(self, table: str, region: str) -> None:
+    def __init__(self, table: str, region: str, client: Any = None) -> None:
         parts = table.split(":")
         if len(parts) == 6 and parts[0] == "arn":
             table, region = parts[5].removeprefix("table/"), parts[3]
         self._table = table
-        self._client = aws.client("dynamodb", region)
+        self._client = client or aws.client("dynamodb", region)
 
     def load(self, payment_id: str) -> Account | None:
         """See `Accounts.load`."""

@@ -238,6 +238,26 @@ def test_rule_sends_to_an_encrypted_queue_as_its_keys_policy_allows(strict: Clie
     assert route.undelivered() == ""
 
 
+def test_rule_writes_to_a_log_group_as_the_regions_resource_policy_allows(strict: Clients) -> None:
+    logs, route = strict("logs"), Route(strict, "noted")
+    group = f"arn:aws:logs:{HOME}:{ACCOUNT}:log-group:/aws/events/noted"
+    logs.create_log_group(logGroupName="/aws/events/noted")
+    route.to(group)
+    admitted = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Resource": f"{group}:*"}
+    create = {**admitted, "Action": "logs:CreateLogStream"}
+    for rule in ("", route.rule + "-other"):
+        condition = {"ArnEquals": {"aws:SourceArn": rule}}
+        writes = [{**admitted, "Action": "logs:PutLogEvents", "Condition": condition}] if rule else []
+        logs.put_resource_policy(policyName="noted", policyDocument=document(create, *writes))
+        route.send()
+        assert route.undelivered() == "NO_PERMISSIONS"
+    writes = [{**admitted, "Action": "logs:PutLogEvents", "Condition": {"ArnEquals": {"aws:SourceArn": route.rule}}}]
+    logs.put_resource_policy(policyName="noted", policyDocument=document(create, *writes))
+    route.send()
+    assert route.undelivered() == ""
+    assert len(logs.filter_log_events(logGroupName="/aws/events/noted")["events"]) == 1
+
+
 def test_bus_takes_a_key_only_if_the_keys_policy_admits_eventbridge(strict: Clients) -> None:
     key = strict("kms").create_key()["KeyMetadata"]["Arn"]
     with pytest.raises(ClientError, match=r"events\.amazonaws\.com is not authorized to perform: kms:DescribeKey"):

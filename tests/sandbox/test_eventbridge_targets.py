@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from tests.sandbox.clients import ACCOUNT, AWAY, HOME, Clients
@@ -95,3 +96,54 @@ def test_a_function_that_fails_is_retried_and_its_event_kept(aws: Clients) -> No
     publish(aws, "failing")
     (body,) = aws.receive(url)
     assert json.loads(body)["source"] == SOURCE
+
+
+def journal(aws: Clients, bus: str) -> str:
+    """A log group that gets what is on a bus; its name."""
+    name = f"/aws/events/{bus}"
+    aws("logs").create_log_group(logGroupName=name)
+    aws("events").create_event_bus(Name=bus)
+    route(aws, bus, HOME, f"{bus}-journal", f"arn:aws:logs:{HOME}:{ACCOUNT}:log-group:{name}")
+    publish(aws, bus)
+    return name
+
+
+def test_a_log_group_gets_events_as_lines(aws: Clients) -> None:
+    (line,) = aws("logs").filter_log_events(logGroupName=journal(aws, "noted"))["events"]
+    event = json.loads(line["message"])
+    assert (event["source"], event["detail"]) == (SOURCE, {"origin_region": "x"})
+    assert abs(line["timestamp"] / 1000 - time.time()) < 60
+
+
+def test_upstream_still_loses_events_for_log_groups(plain_aws: Clients) -> None:
+    assert plain_aws("logs").filter_log_events(logGroupName=journal(plain_aws, "noted"))["events"] == []
+
+
+def test_an_event_for_a_log_group_that_is_not_there_is_undeliverable(aws: Clients) -> None:
+    make_bus(aws, "unnoted", HOME)
+    url, queue = aws.queue("unnoted-events")
+    missing = f"arn:aws:logs:{HOME}:{ACCOUNT}:log-group:/aws/events/nowhere"
+    route(aws, "unnoted", HOME, "to-nowhere", missing, DeadLetterConfig={"Arn": queue})
+    publish(aws, "unnoted")
+    (body,) = aws.receive(url)
+    assert json.loads(body)["source"] == SOURCE
+
+
+def lines(aws: Clients, group: str, number: int) -> None:
+    aws("logs").create_log_group(logGroupName=group)
+    aws("logs").create_log_stream(logGroupName=group, logStreamName="s")
+    now = int(time.time() * 1000)
+    events = [{"timestamp": now + one, "message": str(one)} for one in range(number)]
+    aws("logs").put_log_events(logGroupName=group, logStreamName="s", logEvents=events)
+
+
+def test_a_long_log_is_read_page_by_page(aws: Clients) -> None:
+    lines(aws, "/long", 25)
+    pages = list(aws("logs").get_paginator("filter_log_events").paginate(logGroupName="/long", limit=10))
+    assert [len(page["events"]) for page in pages] == [10, 10, 5]
+    assert [event["message"] for page in pages for event in page["events"]] == [str(one) for one in range(25)]
+
+
+def test_upstream_still_shows_the_first_page_only(plain_aws: Clients) -> None:
+    lines(plain_aws, "/long", 25)
+    assert "nextToken" not in plain_aws("logs").filter_log_events(logGroupName="/long", limit=10)

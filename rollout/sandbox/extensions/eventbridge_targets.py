@@ -29,6 +29,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from rollout.sandbox.emulator import module, wrap
+from rollout.sandbox.extensions import eventbridge_logs
 from rollout.sandbox.extensions.iam_record import delivery_refusal
 from rollout.sandbox.extensions.service_roles import invocation_refusal
 from rollout.sandbox.iam import Question, key_refusal, role_refusal
@@ -79,7 +80,12 @@ def apply() -> None:
         if not problems:
             token = _problems.set(problems)
             try:
-                original(target, event, rule, view)
+                if _is_log_group(target):
+                    eventbridge_logs.write(
+                        target["Arn"], json.dumps(events._pattern_event_view(event).event_with_detail())
+                    )
+                else:
+                    original(target, event, rule, view)
             finally:
                 _problems.reset(token)
         _measure(rule, failed=bool(problems))
@@ -100,6 +106,10 @@ def apply() -> None:
     wrap(events, "_invoke_target", invoke_target)
 
 
+def _is_log_group(target: Any) -> bool:
+    return str(target.get("Arn", "")).split(":")[2:3] == ["logs"]
+
+
 def _fail(reason: str) -> None:
     problems = _problems.get()
     if problems is not None:
@@ -107,13 +117,14 @@ def _fail(reason: str) -> None:
 
 
 def _missing(events: Any, target: Any) -> list[str]:
-    """Why a queue, topic or state machine can't be reached; [] if it can or is of another kind."""
+    """Why a queue, topic, log group or state machine can't be reached; [] if it can or is of another kind."""
     spec = module("core.arn").parse_arn(target["Arn"])
-    if spec.service in ("sqs", "sns", "lambda") and spec.region != events.get_region():
+    if spec.service in ("sqs", "sns", "lambda", "logs") and spec.region != events.get_region():
         return [f"{target['Arn']} is in another region"]
     exists = {
         "sqs": lambda: module("services.sqs")._queue_by_arn(target["Arn"]) is not None,
         "sns": lambda: target["Arn"] in module("services.sns")._topics,
+        "logs": lambda: not eventbridge_logs.missing(target["Arn"]),
         "states": lambda: module("services.stepfunctions")._resolve_state_machine_arn(target["Arn"]) is not None,
     }.get(spec.service)
     return [] if exists is None or exists() else [f"{target['Arn']} does not exist"]
@@ -136,7 +147,7 @@ def _refusal(events: Any, target: Any, rule: Any) -> str:
         return delivery_refusal(SERVICE, Question("sns:Publish", arn, context), topic["attributes"])
     actions = {"events": "events:PutEvents", "states": "states:StartExecution"}
     if service not in actions:
-        return ""
+        return eventbridge_logs.refusal(arn, source, account) if service == "logs" else ""
     return role_refusal(target.get("RoleArn") or "", SERVICE, source, Question(actions[service], arn))
 
 
