@@ -5,13 +5,16 @@ from __future__ import annotations
 from functions.payments import clock as clocks
 from functions.payments.errors import (
     AlreadyCapturedError,
+    AlreadyRefundedError,
     CapturedElsewhereError,
     NotCapturedError,
+    PaymentDeclinedError,
+    PaymentMovedError,
 )
 from functions.payments.ledger import Ledger
 from functions.payments.model import Payment, Status
-from functions.payments.progress import Progress, advance, begin_compensation
-from functions.processor.protocol import CardProcessor, Charge, Operation, operation_key
+from functions.payments.progress import Progress, advance, begin_compensation, close, give_way
+from functions.processor.protocol import CardProcessor, Charge, HeldElsewhereError, Operation, operation_key
 
 
 def compensate(
@@ -22,38 +25,55 @@ def compensate(
     processor: CardProcessor,
     clock: clocks.Clock = clocks.now,
 ) -> Progress:
-    """Void or refund a payment, then write down FAILED or REFUNDED.
+    """Void or refund a payment, then write down FAILED or REFUNDED (or DECLINED, if that is what it was).
 
     First the intent goes into the ledger, so that no other execution settles what is being
     undone here; a payment that is settled or refunded already is left as it is. What a lost
     answer has hidden, the processor knows: it refuses to void what it captured.
 
+    A payment that was claimed may have been settled where this ledger did not see it, and its event
+    be out. So it is never refunded here, and not marked: what a void can undo was not settled.
+
     Raises
     ------
     CapturedElsewhereError
-        When money was captured for a payment that this ledger never saw authorized.
+        When money was captured, and this ledger cannot know that nobody has settled the payment.
+    PaymentMovedError
+        When another region holds it: it is left to that one, nothing is undone.
     """
-    begun = begin_compensation(ledger, payment, clock=clock, reason=reason)
-    if begun.status in (Status.SETTLED, Status.REFUNDED):
-        return Progress(begun, False)
-    refund_id = _undo(payment, begun, processor)
-    if begun.status.is_final:  # closed by a twin; the money is released all the same
-        return Progress(begun, False)
-    to = Status.REFUNDED if refund_id else Status.FAILED
-    return advance(ledger, begun, to, clock=clock, refund_id=refund_id, reason=begun.compensating)
+    known = payment
+    if not payment.claimed_from:
+        known = begin_compensation(ledger, payment, clock=clock, reason=reason)
+        if known.status in (Status.SETTLED, Status.REFUNDED):
+            return Progress(known, False)
+        reason = known.compensating or reason
+    try:
+        refund_id = _undo(payment, known, processor)
+    except PaymentDeclinedError as error:
+        return close(ledger, known, Status.DECLINED, clock=clock, reason=str(error), may_hold_money=True)
+    except HeldElsewhereError as error:
+        give_way(ledger, known, error.held, clock=clock)
+        raise PaymentMovedError(f"{payment.payment_id} has come back, for another execution") from error
+    if known.status.is_final:  # closed by a twin; the money is released all the same
+        return Progress(known, False)
+    if not refund_id:
+        return close(ledger, known, Status.FAILED, clock=clock, reason=reason, may_hold_money=True)
+    return advance(ledger, known, Status.REFUNDED, clock=clock, refund_id=refund_id, reason=reason)
 
 
-def _undo(payment: Payment, begun: Payment, processor: CardProcessor) -> str:
+def _undo(payment: Payment, known: Payment, processor: CardProcessor) -> str:
     """Release the money; the reference of the refund, or "" after a void."""
-    if payment.capture_id:  # known to be captured: the void would only be refused
+    if payment.capture_id and not payment.claimed_from:  # known to be captured: the void would only be refused
         try:
             return _refund(payment, processor)
         except NotCapturedError:
             pass
     try:
         processor.void(Charge.of(payment), key=operation_key(payment.payment_id, Operation.VOID))
+    except AlreadyRefundedError:
+        return _refund(payment, processor)
     except AlreadyCapturedError:
-        if begun.status is Status.RECEIVED:
+        if payment.claimed_from or known.status is Status.RECEIVED:
             raise CapturedElsewhereError(payment.payment_id) from None
         return _refund(payment, processor)
     return ""

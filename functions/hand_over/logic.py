@@ -14,7 +14,7 @@ The new home runs the whole workflow again and for the same reason charges nothi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from functions.payments import clock as clocks
 from functions.payments.errors import NoRegionLeftError
@@ -29,20 +29,27 @@ def hand_over(
     *,
     order: Sequence[str],
     ledger: Ledger,
+    avoid: Collection[str] = (),
     clock: clocks.Clock = clocks.now,
 ) -> Payment:
-    """Write down which region is to finish a payment.
+    """Write down which region is to finish a payment: none of those to avoid.
+
+    One that was claimed may not be undone (see `compensate`), so the last region must not keep it: it
+    goes round once more. Each round waits for the sweeper, so that it does not go round all the time.
 
     Raises
     ------
     NoRegionLeftError
-        When every region has had it: it is to be undone here.
+        When every region that could take it has had it: it is to be undone here.
     PaymentMovedError
         When it is handed over already: by a twin, or by this step, whose answer was lost.
     PaymentClosedError, PaymentCompensatingError
         When a twin has finished it or is undoing it.
     """
-    region = next_region(order, payment.home_region, payment.regions_tried)
+    region = next_region(order, payment.home_region, payment.regions_tried, avoid)
+    anew = region is None and bool(payment.claimed_from) and payment.resumed > 0
+    if anew:
+        region = next_region(order, payment.home_region, (), avoid)
     if region is None:
         raise NoRegionLeftError(f"{payment.payment_id} has been in {', '.join(payment.regions_tried)}")
-    return hand_on(ledger, payment, region, clock=clock).payment
+    return hand_on(ledger, payment, region, clock=clock, anew=anew).payment

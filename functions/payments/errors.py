@@ -135,7 +135,11 @@ class CompensationNeededError(FinalError):
 
 
 class CapturedElsewhereError(FinalError):
-    """The money was captured by a workflow this ledger knows nothing of: a human must look."""
+    """The money was captured, and this ledger does not know what followed: it may have been settled."""
+
+
+class UndoneUnknownError(FinalError):
+    """Undoing failed before it was known whether there was anything to undo: it is left open, to be tried again."""
 
 
 class PaymentDeclinedError(FinalError):
@@ -152,6 +156,10 @@ class AuthorizationVoidedError(FinalError):
 
 class AlreadyCapturedError(FinalError):
     """A captured payment cannot be voided: refund it."""
+
+
+class AlreadyRefundedError(FinalError):
+    """The money was given back before: it is neither captured again nor voided."""
 
 
 class NotCapturedError(FinalError):

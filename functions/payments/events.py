@@ -1,4 +1,10 @@
-"""Payment events: what a change of a payment looks like to others, and putting it on the bus."""
+"""Payment events: what a change of a payment looks like to others, and putting it on the bus.
+
+Events come at least once, and a consumer drops an `event_id` that it has seen. The id of a final status
+follows from the payment and the status alone: the region that a payment was claimed from may have told of
+its end, and the region that went on tells of it again. Any other event is one of a home, its epoch and a
+version, because the records of two regions that have accepted one key have versions of their own.
+"""
 
 from __future__ import annotations
 

@@ -44,12 +44,11 @@ class StepFunctionsWorkflow:
 
 def execution_name(payment: Payment) -> str:
     """The name of a payment's execution in its present home: its id, in a later home with the
-    number of that home.
+    epoch, and with the number of the new start if there was one.
 
-    A region gets a payment once, so the id alone would do if no execution could have run here
-    before. One can: where two regions have accepted one key at the same time, the one that lost
-    ran an execution that ended as moved. When the payment is handed over to that region later,
-    a STANDARD machine would not start a second execution of the same name.
+    A STANDARD machine would not start a second execution of the same name, and one can have run
+    here before: where two regions have accepted one key at the same time, the one that lost ran an
+    execution that ended as moved; and what other regions have left behind comes back.
     """
-    homes = len(payment.regions_tried)
-    return payment.payment_id if homes <= 1 else f"{payment.payment_id}-{homes}"
+    again = f"-r{payment.resumed}" if payment.resumed else ""
+    return payment.payment_id + (f"-{payment.epoch}" if payment.epoch > 1 else "") + again

@@ -10,6 +10,7 @@ import re
 _ID_CHARACTERS = 26  # 130 bits: no collision within any number of payments that fits on Earth
 _REGION_ITEM = "region#"
 _PAYMENT_ID = re.compile(r"pay_[a-z2-7]{26}")
+SHARDS = "abcdefghijklmnopqrstuvwxyz234567"
 
 
 def payment_id(merchant_id: str, idempotency_key: str) -> str:
@@ -25,9 +26,20 @@ def is_payment_id(text: str) -> bool:
     return _PAYMENT_ID.fullmatch(text) is not None
 
 
+def shard(payment_id: str) -> str:
+    """One of `SHARDS`, each as likely: an id ends in a character of its digest."""
+    return payment_id[-1:]
+
+
 def region_item_id(region: str) -> str:
     """The key of the payments table's item about a region: whether it is drained. No payment id."""
     return f"{_REGION_ITEM}{region}"
+
+
+def heartbeat_item_id(region: str) -> str:
+    """The key of the item by which a region shows that it is alive. Apart from the one above, which
+    others write: in a global table the last writer wins the whole item."""
+    return f"{_REGION_ITEM}{region}#heartbeat"
 
 
 def is_region_item(text: str) -> bool:
@@ -35,9 +47,9 @@ def is_region_item(text: str) -> bool:
     return text.startswith(_REGION_ITEM)
 
 
-def event_id(payment_id: str, version: int) -> str:
-    """The id of the change that made `version` of a payment; stable over redeliveries."""
-    return "evt_" + _digest(f"{payment_id}\n{version}")
+def event_id(payment_id: str, *what: object) -> str:
+    """The id of the event that tells `what` of a payment; stable over redeliveries."""
+    return "evt_" + _digest("\n".join((payment_id, *map(str, what))))
 
 
 def request_hash(amount: int, currency: str, merchant_id: str, payment_method: str) -> str:

@@ -8,20 +8,23 @@
 | `request_hash` | S | tells a repeated request from another one |
 | `status` | S | see `model.Status` |
 | `version` | N | 1 at creation, one more with every write |
-| `event_id` | S | follows from `payment_id` and `version` |
+| `event_id` | S | see `events` |
 | `home_region` | S | the one region that works on it; streams filter on it |
 | `regions_tried` | L of S | homes so far, the present one last |
 | `next_region` | S | handed over to it; absent once it has taken the payment over |
 | `payer_region` | S | whose vault keeps the payer; absent without one |
+| `accepted_in`, `claimed_from` | S | see `model.Payment` |
+| `epoch` | N | 1 at creation, one more with every change of home |
 | `created_at`, `updated_at` | S | UTC, ISO 8601, ms |
 | `authorization_id`, `capture_id`, `captured_at`, `refund_id`, `receipt_key` | S | once known |
 | `reason` | S | why DECLINED, FAILED or REFUNDED |
 | `compensating` | S | reason; present from the moment undoing began |
+| `resumed` | N | how often its present home has started it anew; absent before that |
+| `open_in` | S | see `open_payments`; absent once the status is final |
 
 Conditions hold in this region only: the table is an eventually consistent global table.
 
-Beside the payments an item `payment_id = "region#<region>"` with `drained` (BOOL) says whether a
-region is drained.
+Beside the payments there are items about regions, see `regions`.
 """
 
 from __future__ import annotations
@@ -41,8 +44,8 @@ from functions.payments.model import Payment
 Item = Mapping[str, Mapping[str, Any]]
 
 _NAMES = tuple(field.name for field in fields(Payment))
-# What a request has said never changes; everything else that is known goes with every write,
-# because a step may know what the ledger has not been told yet (the capture).
+# What a request has said changes only when another acceptance counts; everything else that is known goes
+# with every write, because a step may know what the ledger has not been told yet (the capture).
 _FIXED = frozenset(
     {
         "payment_id",
@@ -113,7 +116,7 @@ class DynamoLedger:
     def update(self, payment: Payment, *, expected: Payment) -> Payment | None:
         """See `Ledger.update`."""
         before, after = to_item(expected), to_item(payment)
-        changes = {name: value for name, value in after.items() if name not in _FIXED}
+        changes = {name: value for name, value in after.items() if name not in _FIXED or value != before.get(name)}
         gone = [name for name in before if name not in after and name not in _FIXED]
         guards = ("status", "version", "home_region")
         update = "SET " + ", ".join(f"#{name} = :{name}" for name in changes)
@@ -159,12 +162,16 @@ def to_item(payment: Payment) -> dict[str, dict[str, Any]]:
     item: dict[str, dict[str, Any]] = {"event_id": {"S": payment.event_id}}
     for name in _NAMES:
         value = getattr(payment, name)
+        if not value:
+            continue
         if isinstance(value, int):
             item[name] = {"N": str(value)}
         elif isinstance(value, tuple):
             item[name] = {"L": [{"S": part} for part in value]}
-        elif value:
+        else:
             item[name] = {"S": str(value)}
+    if not payment.status.is_final:
+        item["open_in"] = {"S": payment.open_in}
     return item
 
 

@@ -39,7 +39,7 @@ ALLOWED_FROM: Mapping[Status, frozenset[Status]] = {
     Status.SETTLED: frozenset({Status.AUTHORIZED}),
     Status.DECLINED: frozenset({Status.RECEIVED}),
     Status.FAILED: frozenset({Status.RECEIVED, Status.AUTHORIZED}),
-    Status.REFUNDED: frozenset({Status.AUTHORIZED}),
+    Status.REFUNDED: frozenset({Status.RECEIVED, Status.AUTHORIZED}),
 }
 
 _PROGRESS = frozenset({Status.AUTHORIZED, Status.SETTLED})
@@ -55,7 +55,14 @@ class Payment:
 
     `regions_tried` are the homes so far, the present one last. While `next_region` is set, the
     payment is handed over but not yet taken over: nobody works on it. `payer_region` is where
-    the vault keeps the payer's personal data, which no payment holds.
+    the vault keeps the payer's personal data, which no payment holds. `resumed` counts how often
+    its present home has started its workflow anew, because the payment was left open.
+
+    `accepted_in` is the region of the acceptance that counts, of two there may be; `epoch` grows with
+    every change of home. By these the processor tells who may still act for the payment (see
+    `processor.protocol`). `claimed_from` is the home whose word was not waited for: it was down, or
+    had accepted the same key as another region. What was finished there is not known here, so nothing
+    that might have been settled is given back (see `compensate`).
     """
 
     payment_id: str
@@ -79,11 +86,28 @@ class Payment:
     receipt_key: str = ""
     reason: str = ""
     compensating: str = ""
+    resumed: int = 0
+    accepted_in: str = ""
+    epoch: int = 1
+    claimed_from: str = ""
 
     @property
     def event_id(self) -> str:
-        """The id of the change that made this version."""
-        return ids.event_id(self.payment_id, self.version)
+        """The id of the event that tells this version, see `events`."""
+        if self.status.is_final:
+            return ids.event_id(self.payment_id, self.status)
+        told = (self.status, self.next_region, self.home_region, self.epoch, self.version)
+        return ids.event_id(self.payment_id, *told)
+
+    @property
+    def owner(self) -> str:
+        """The region that has to do something next."""
+        return self.next_region or self.home_region
+
+    @property
+    def open_in(self) -> str:
+        """Where the index of open payments has it: its owner, and whether it is still to arrive there."""
+        return partition(self.owner, shard=ids.shard(self.payment_id), arriving=bool(self.next_region))
 
     def may_become(self, to: Status) -> bool:
         """Whether the change is still to be made; False when it (or more) already was.
@@ -113,6 +137,19 @@ class Payment:
             raise PaymentMovedError(f"{self.payment_id} is at home in {self.next_region or self.home_region}")
         return self
 
+    def taken_by(self, region: str, *, at: str, unasked: bool = False) -> Payment:
+        """This payment with a new home; `unasked` when the old one has not handed it over.
+
+        With a claim every region is worth a try again: those that had it before may have been cut short.
+        """
+        anew = unasked or self.claimed_from == self.home_region
+        tried = (region,) if anew else (*(one for one in self.regions_tried if one != region), region)
+        # Undoing that was begun elsewhere is not known to have been done: the processor says what was.
+        claimed = {"claimed_from": self.home_region, "compensating": ""} if unasked else {}
+        return self.changed(
+            at=at, home_region=region, regions_tried=tried, next_region="", epoch=self.epoch + 1, resumed=0, **claimed
+        )
+
     def changed(self, *, at: str, **facts: Any) -> Payment:
         """The next version of this payment."""
         return replace(self, version=self.version + 1, updated_at=at, **facts)
@@ -120,7 +157,9 @@ class Payment:
     def to_document(self) -> dict[str, Any]:
         """What one step of the workflow hands to the next: facts that are known, no more."""
         document = {
-            name: getattr(self, name) for name in _FIELDS if name != "request_hash" and getattr(self, name) != ""
+            name: getattr(self, name)
+            for name in _FIELDS
+            if name != "request_hash" and getattr(self, name) not in ("", 0)
         }
         return document | {"status": str(self.status), "regions_tried": list(self.regions_tried)}
 
@@ -142,6 +181,11 @@ class Payment:
             elif name in _REQUIRED:
                 raise InvalidPaymentError(name, None, f"a {annotation}")
         return cls(**values)
+
+
+def partition(region: str, *, shard: str, arriving: bool) -> str:
+    """A partition of the index of open payments: of one region, at home there or handed over to it."""
+    return f"{region}#{'arriving#' if arriving else ''}{shard}"
 
 
 _FIELDS: Mapping[str, str] = {field.name: str(field.type) for field in fields(Payment)}

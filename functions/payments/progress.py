@@ -4,24 +4,30 @@ Express workflows run at least once and an API may start one twice, so any step 
 that a twin of it has already moved. Every write names the version it builds on; a refused write
 brings back what is there, and the domain decides on that: repeat, give way, or stop.
 
-Every function here may raise PaymentMovedError (it is another region's) and
-LedgerConflictError (others were faster each time).
+Every function here may raise PaymentMovedError (it is another region's, or has come back to this one
+meanwhile: another execution works on it) and LedgerConflictError (others were faster each time).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from functions.payments import clock as clocks
+from functions.payments import ids
 from functions.payments.errors import (
     CompensationNeededError,
     LedgerConflictError,
     PaymentClosedError,
     PaymentCompensatingError,
+    PaymentMovedError,
+    UndoneUnknownError,
 )
 from functions.payments.ledger import Ledger
 from functions.payments.model import Payment, Status
+
+if TYPE_CHECKING:  # most functions carry no processor
+    from functions.processor.protocol import Charge
 
 _ATTEMPTS = 4  # a payment has at most four versions that a twin could have made meanwhile
 
@@ -75,6 +81,25 @@ def close(
     return _write(ledger, payment, change)
 
 
+def close_unresolved(ledger: Ledger, payment: Payment, *, clock: clocks.Clock, reason: str) -> Progress:
+    """Give a payment up as FAILED although what it holds was not released.
+
+    Raises
+    ------
+    UndoneUnknownError
+        When it may be another region's to finish, or settled by one: it stays open.
+    """
+
+    def change(known: Payment) -> Payment | None:
+        if known.status.is_final:
+            return None
+        if known.status is Status.RECEIVED or known.claimed_from:
+            raise UndoneUnknownError(f"{known.payment_id}: {reason}")
+        return known.changed(at=clock(), status=Status.FAILED, reason=reason)
+
+    return _write(ledger, payment, change)
+
+
 def amend(ledger: Ledger, payment: Payment, *, clock: clocks.Clock, reason: str) -> Payment:
     """Give a payment that has failed already another reason: what was found out later matters more."""
 
@@ -99,8 +124,10 @@ def begin_compensation(ledger: Ledger, payment: Payment, *, clock: clocks.Clock,
     return _write(ledger, payment, change).payment
 
 
-def hand_on(ledger: Ledger, payment: Payment, region: str, *, clock: clocks.Clock) -> Progress:
+def hand_on(ledger: Ledger, payment: Payment, region: str, *, clock: clocks.Clock, anew: bool = False) -> Progress:
     """Give an unfinished payment to another region: from then on no step here can move it.
+
+    `anew` forgets which regions have had it before this one.
 
     Raises
     ------
@@ -113,10 +140,47 @@ def hand_on(ledger: Ledger, payment: Payment, region: str, *, clock: clocks.Cloc
             raise PaymentClosedError(f"{known.payment_id} is {known.status}, not to be handed over")
         if known.compensating:
             raise PaymentCompensatingError(f"{known.payment_id} is being undone")
-        tried = dict.fromkeys((*known.regions_tried, known.home_region))
-        return known.changed(at=clock(), next_region=region, regions_tried=tuple(tried))
+        tried = (known.home_region,) if anew else known.regions_tried
+        return known.changed(at=clock(), next_region=region, regions_tried=tried)
 
     return _write(ledger, payment, change)
+
+
+def give_way(ledger: Ledger, payment: Payment, held: Charge, *, clock: clocks.Clock) -> Payment:
+    """Leave an unfinished payment to the charge that holds it at the processor.
+
+    Two regions have accepted one key, or this one went on after another had claimed the payment. Of the
+    two records the last write stays, and that may be this one. So it becomes a record of the other's
+    payment, with its amount, that is handed over to its region: which finishes it once more, or finds
+    it finished. Where this region is the holder itself, the payment comes back, to go on with here.
+
+    Raises
+    ------
+    PaymentMovedError
+        When it is left to another region, or was finished.
+    """
+
+    def change(known: Payment) -> Payment | None:
+        if known.status.is_final:
+            return None
+        here = held.region == known.home_region
+        return known.changed(
+            at=clock(),
+            amount=held.amount,
+            currency=held.currency,
+            payment_method=held.payment_method,
+            request_hash=ids.request_hash(held.amount, held.currency, known.merchant_id, held.payment_method),
+            accepted_in=held.accepted_in,
+            epoch=max(known.epoch, held.epoch) + here,
+            claimed_from=known.home_region,
+            next_region="" if here else held.region,
+            compensating="",
+        )
+
+    left, applied = _write(ledger, payment, change)
+    if applied and not left.next_region:
+        return left
+    raise PaymentMovedError(f"{payment.payment_id} is held by {held.region}")
 
 
 def _write(ledger: Ledger, payment: Payment, change: Callable[[Payment], Payment | None]) -> Progress:
@@ -129,4 +193,6 @@ def _write(ledger: Ledger, payment: Payment, change: Callable[[Payment], Payment
         if current is None:
             return Progress(after, True)
         known = current.at_home_in(payment.home_region)
+        if known.epoch != payment.epoch:
+            raise PaymentMovedError(f"{payment.payment_id} has come back: another execution works on it")
     raise LedgerConflictError(payment.payment_id)

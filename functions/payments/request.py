@@ -61,6 +61,7 @@ class PaymentRequest:
             regions_tried=(region,),
             created_at=at,
             updated_at=at,
+            accepted_in=region,
             payer_region=region if self.payer else "",
             request_hash=ids.request_hash(self.amount, self.currency, self.merchant_id, self.payment_method),
         )

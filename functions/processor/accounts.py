@@ -3,8 +3,8 @@
 An account holds all operations of its payment, so that one conditional write decides between a
 capture and a void that race. In DynamoDB the partition key `operation_key` holds the part that
 the operation keys of one payment share: the payment id. Attributes: `amount`, `currency`,
-`payment_method`, `authorized`, `captured`, `refunded` (minor units), `voided` (BOOL), `version`,
-`attempts` and `outcomes` (JSON, by operation).
+`payment_method`, `accepted_in`, `region`, `epoch`, `authorized`, `captured`, `refunded` (minor units),
+`voided` (BOOL), `declined` (why), `version`, `attempts` and `outcomes` (JSON, by operation).
 """
 
 from __future__ import annotations
@@ -26,10 +26,14 @@ class Account:
     amount: int
     currency: str
     payment_method: str
+    accepted_in: str = ""
+    region: str = ""
+    epoch: int = 1
     authorized: int = 0
     captured: int = 0
     refunded: int = 0
     voided: bool = False
+    declined: str = ""
     version: int = 0
     attempts: Mapping[str, int] = field(default_factory=dict)
     outcomes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -127,14 +131,14 @@ class DynamoAccounts:
 
 
 def _to_item(account: Account) -> dict[str, Any]:
-    numbers = ("amount", "authorized", "captured", "refunded", "version")
+    numbers = ("amount", "epoch", "authorized", "captured", "refunded", "version")
+    texts = ("currency", "payment_method", "accepted_in", "region", "declined")
     return {
         "operation_key": {"S": account.payment_id},
-        "currency": {"S": account.currency},
-        "payment_method": {"S": account.payment_method},
         "voided": {"BOOL": account.voided},
         "attempts": {"S": json.dumps(account.attempts)},
         "outcomes": {"S": json.dumps(account.outcomes)},
+        **{name: {"S": getattr(account, name)} for name in texts},
         **{name: {"N": str(getattr(account, name))} for name in numbers},
     }
 
@@ -145,10 +149,14 @@ def _from_item(item: Mapping[str, Any]) -> Account:
         amount=int(item["amount"]["N"]),
         currency=item["currency"]["S"],
         payment_method=item["payment_method"]["S"],
+        accepted_in=item["accepted_in"]["S"],
+        region=item["region"]["S"],
+        epoch=int(item["epoch"]["N"]),
         authorized=int(item["authorized"]["N"]),
         captured=int(item["captured"]["N"]),
         refunded=int(item["refunded"]["N"]),
         voided=bool(item["voided"]["BOOL"]),
+        declined=item["declined"]["S"],
         version=int(item["version"]["N"]),
         attempts=json.loads(item["attempts"]["S"]),
         outcomes=json.loads(item["outcomes"]["S"]),

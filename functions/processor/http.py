@@ -1,9 +1,11 @@
 """The adapter to a card processor over HTTPS, with nothing but the standard library.
 
 `POST {url}/payments/{payment_id}/{operation}` with `Idempotency-Key`, `Authorization: Bearer` and
-`{"amount", "currency", "payment_method"}`; 2xx answers `{"reference", "at"}`. Another answer is an
-error: 402 declined (`{"reason"}`), 408 and 504 outcome unknown, 409 a conflict named by `{"code"}`,
-429 too fast, 5xx unavailable; everything else is a request that will never be accepted.
+`{"amount", "currency", "payment_method", "accepted_in", "region", "epoch"}`; 2xx answers `{"reference",
+"at"}` (`at`: UTC, ISO 8601). Another answer is an error: 402 declined (`{"reason"}`), 408 and 504
+outcome unknown, 409 a conflict named by `{"code"}`, 429 too fast, 5xx unavailable; everything else is a
+request that will never be accepted. With the code `held_elsewhere` comes `held`: the fields above, of
+the charge that holds the payment.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from urllib.parse import urlsplit
 
 from functions.payments.errors import (
     AlreadyCapturedError,
+    AlreadyRefundedError,
     AuthorizationVoidedError,
     CaptureDeclinedError,
     NotCapturedError,
@@ -29,13 +32,16 @@ from functions.payments.errors import (
     ProcessorUnavailableError,
     SettingsError,
 )
-from functions.processor.protocol import Charge, Operation, Outcome
+from functions.processor.protocol import Charge, HeldElsewhereError, Operation, Outcome
 
 _LARGEST_ANSWER = 65_536
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]{5,16}(Z|[+]00:00)")
 _REASON = re.compile(r"[a-z0-9_]{1,64}")
+_CHARGE = ("amount", "currency", "payment_method", "accepted_in", "region", "epoch")
 _CONFLICTS: dict[str, type[PaymentError]] = {
     "already_captured": AlreadyCapturedError,
+    "already_refunded": AlreadyRefundedError,
     "authorization_voided": AuthorizationVoidedError,
     "key_conflict": ProcessorKeyConflictError,
     "not_captured": NotCapturedError,
@@ -92,6 +98,9 @@ class HttpCardProcessor:
                     "amount": charge.amount,
                     "currency": charge.currency,
                     "payment_method": charge.payment_method,
+                    "accepted_in": charge.accepted_in,
+                    "region": charge.region,
+                    "epoch": charge.epoch,
                 }
             ),
             {
@@ -102,11 +111,13 @@ class HttpCardProcessor:
         )
         if 200 <= status < 300:
             reference, at = answer.get("reference"), answer.get("at")
-            if isinstance(reference, str) and reference and isinstance(at, str):
+            if isinstance(reference, str) and reference and isinstance(at, str) and _TIME.fullmatch(at):
                 return Outcome(reference, at)
-            raise ProcessorTimeoutError(f"{operation}: {status} without a reference")
+            raise ProcessorTimeoutError(f"{operation}: {status} without a reference and a time")
         if status == 401:  # the key may have been rotated: the next attempt reads it again
             self._known_key = None
+        if status == 409 and answer.get("code") == "held_elsewhere":
+            raise _held_elsewhere(charge, answer.get("held"))
         raise _error(operation, status, answer)
 
     def _exchange(self, path: str, body: str, headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
@@ -160,9 +171,20 @@ class HttpCardProcessor:
             self._connection = None
 
 
+def _held_elsewhere(charge: Charge, held: object) -> PaymentError:
+    """Who holds the payment; what does not say so completely is an answer that cannot be acted on."""
+    if isinstance(held, dict):
+        texts = [held.get(name) for name in ("currency", "payment_method", "accepted_in", "region")]
+        numbers = [held.get(name) for name in ("amount", "epoch")]
+        known = all(isinstance(one, str) and one for one in texts)
+        if known and all(type(one) is int and one > 0 for one in numbers):
+            return HeldElsewhereError(Charge(charge.payment_id, **{name: held[name] for name in _CHARGE}))
+    return ProcessorTimeoutError("held_elsewhere: without the charge that holds")
+
+
 def _error(operation: Operation, status: int, answer: dict[str, Any]) -> PaymentError:
     if status == 402:
-        declined = PaymentDeclinedError if operation is Operation.AUTHORIZE else CaptureDeclinedError
+        declined = CaptureDeclinedError if operation is Operation.CAPTURE else PaymentDeclinedError
         reason = answer.get("reason")
         # Free text could hold anything; only a code is recorded and passed on.
         known = isinstance(reason, str) and _REASON.fullmatch(reason)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functions.payments import clock as clocks
 from functions.payments.errors import (
     AlreadyCapturedError,
+    AlreadyRefundedError,
     AuthorizationVoidedError,
     CaptureDeclinedError,
     FinalError,
@@ -21,7 +22,7 @@ from functions.payments.errors import (
     ProcessorUnavailableError,
 )
 from functions.processor.accounts import Account, Accounts
-from functions.processor.protocol import Charge, Operation, Outcome, operation_key
+from functions.processor.protocol import Charge, HeldElsewhereError, Operation, Outcome, operation_key
 from functions.processor.scenarios import Effect, Fault, fault_of, is_unreachable
 
 _ATTEMPTS = 8
@@ -68,11 +69,15 @@ class CardSimulator:
             known = self._accounts.load(charge.payment_id)
         for _ in range(_ATTEMPTS):
             before = known or _opened(charge)
-            attempted = _attempted(before, operation)
+            held = _charge_of(before)
+            if charge.gives_way_to(held):
+                raise HeldElsewhereError(held)
+            attempted = _attempted(replace(before, region=charge.region, epoch=charge.epoch), operation)
             fault = fault_of(before.payment_method, before.amount, operation, attempted.attempts[operation])
             after, answer = _answer(attempted, operation, charge, fault, self._clock())
             # Attempts alone are worth a write only where a scenario counts them.
-            if after == attempted and not (fault and fault.times) and known is not None:
+            news = after != attempted or attempted.epoch != before.epoch
+            if known is not None and not news and not (fault and fault.times):
                 break
             current = self._accounts.save(replace(after, version=before.version + 1))
             if current is None:
@@ -86,7 +91,15 @@ class CardSimulator:
 
 
 def _opened(charge: Charge) -> Account:
-    return Account(charge.payment_id, charge.amount, charge.currency, charge.payment_method)
+    return Account(
+        charge.payment_id,
+        charge.amount,
+        charge.currency,
+        charge.payment_method,
+        accepted_in=charge.accepted_in,
+        region=charge.region,
+        epoch=charge.epoch,
+    )
 
 
 def _attempted(account: Account, operation: Operation) -> Account:
@@ -98,8 +111,15 @@ def _answer(
     account: Account, operation: Operation, charge: Charge, fault: Fault | None, at: str
 ) -> tuple[Account, Outcome | Exception]:
     """What an operation does to an account, and what its caller hears of that."""
-    if _opened(charge) != _opened(_charge_of(account)):
+    if (charge.amount, charge.currency, charge.payment_method) != (
+        account.amount,
+        account.currency,
+        account.payment_method,
+    ):
         return account, ProcessorKeyConflictError(f"{operation} of another charge before")
+    refusal = _undone_since(account, operation)
+    if refusal is not None:
+        return account, refusal
     if operation in account.outcomes:
         done = account.outcomes[operation]
         answer: Outcome | Exception = Outcome(done["reference"], done["at"])
@@ -109,7 +129,9 @@ def _answer(
         if refusal is not None:
             return account, refusal
         if fault and fault.effect is not Effect.LOST:
-            return account, _broken(operation, fault)
+            declined = operation is Operation.AUTHORIZE and fault.effect is Effect.DECLINE
+            after = replace(account, declined=fault.reason) if declined else account
+            return after, _broken(operation, fault)
         outcome = Outcome(f"{_REFERENCES[operation]}_{account.payment_id[4:]}", at)
         after, answer = _done(account, operation, outcome), outcome
     if fault and fault.effect is Effect.LOST:
@@ -117,9 +139,17 @@ def _answer(
     return after, answer
 
 
-def _refusal(account: Account, operation: Operation) -> FinalError | None:
+def _undone_since(account: Account, operation: Operation) -> FinalError | None:
     if operation is Operation.AUTHORIZE and account.voided:
-        return AuthorizationVoidedError("voided before it was authorized")
+        return AuthorizationVoidedError("voided")
+    if operation in (Operation.CAPTURE, Operation.VOID) and account.refunded:
+        return AlreadyRefundedError("refunded")
+    return None
+
+
+def _refusal(account: Account, operation: Operation) -> FinalError | None:
+    if operation in (Operation.AUTHORIZE, Operation.VOID) and account.declined:
+        return PaymentDeclinedError(account.declined)
     if operation is Operation.CAPTURE and account.voided:
         return CaptureDeclinedError("authorization_voided")
     if operation is Operation.CAPTURE and not account.authorized:
@@ -152,4 +182,12 @@ def _done(account: Account, operation: Operation, outcome: Outcome) -> Account:
 
 
 def _charge_of(account: Account) -> Charge:
-    return Charge(account.payment_id, account.amount, account.currency, account.payment_method)
+    return Charge(
+        account.payment_id,
+        account.amount,
+        account.currency,
+        account.payment_method,
+        accepted_in=account.accepted_in,
+        region=account.region,
+        epoch=account.epoch,
+    )

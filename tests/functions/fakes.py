@@ -27,6 +27,7 @@ def a_payment(**changes: Any) -> Payment:
         created_at="2025-03-01T12:00:00.000Z",
         updated_at="2025-03-01T12:00:00.000Z",
         request_hash=ids.request_hash(1299, "EUR", "m-1", "tok_visa"),
+        accepted_in=REGION,
     )
     return replace(payment, **changes)
 
@@ -60,7 +61,7 @@ class InMemoryLedger:
         guards = ("status", "version", "home_region")
         if any(getattr(current, name) != getattr(expected, name) for name in guards):
             return current
-        self._keep(replace(payment, request_hash=current.request_hash))
+        self._keep(replace(payment, request_hash=payment.request_hash or current.request_hash))
         return None
 
     def _keep(self, payment: Payment) -> None:
@@ -112,3 +113,6 @@ class Context:
     memory_limit_in_mb: int = 3072
     invoked_function_arn: str = "arn:aws:lambda:eu-west-1:123456789012:function:function"
     aws_request_id: str = "request-1"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 900_000

@@ -8,7 +8,7 @@ at-least-once start does.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -90,6 +90,46 @@ class Machine:
         if self.platform.express or execution not in self.platform.started:
             self.platform.started.append(execution)
             self.platform.run(payment, self.region)
+
+
+@dataclass(kw_only=True)
+class Step:
+    """What the handlers of the workflow do, with the adapters of a region."""
+
+    region: str
+    order: Sequence[str]
+    ledger: Any
+    receipts: Any
+    processor: Any
+    clock: Callable[[], str]
+    avoid: Collection[str] = ()
+
+    def perform(self, function: str, event: dict[str, Any]) -> dict[str, Any]:
+        """One task of the workflow, from document to document."""
+        payment = Payment.from_document(event)
+        error = caught(event) or Caught("Unknown")
+        ledger, processor, clock = self.ledger, self.processor, self.clock
+        steps: dict[str, Callable[[], Payment]] = {
+            "validate": lambda: validate(payment, region=self.region),
+            "authorize": lambda: authorize(payment, ledger=ledger, processor=processor, clock=clock),
+            "capture": lambda: capture(payment, processor=processor),
+            "issue_receipt": lambda: issue_receipt(payment, receipts=self.receipts),
+            "complete": lambda: complete(payment, ledger=ledger, clock=clock).payment,
+            "hand_over": lambda: hand_over(payment, order=self.order, ledger=ledger, clock=clock, avoid=self.avoid),
+            "compensate": lambda: (
+                compensate(payment, reason=error.reason, ledger=ledger, processor=processor, clock=clock).payment
+            ),
+            "record_failure": lambda: (
+                record_failure(
+                    payment,
+                    caught=error,
+                    compensation=caught(event, "compensation_error"),
+                    ledger=ledger,
+                    clock=clock,
+                ).payment
+            ),
+        }
+        return steps[function]().to_document()
 
 
 @dataclass
@@ -179,34 +219,17 @@ class Platform:
                 raise one.error
 
     def invoke(self, function: str, event: dict[str, Any], region: str = "") -> dict[str, Any]:
-        """What the handlers do, with this platform's adapters."""
-        payment = Payment.from_document(event)
-        error = caught(event) or Caught("Unknown")
-        region = region or payment.home_region
-        ledger = Faulty(self.store, "ledger", self, region)
-        receipts = Faulty(self.archive, "receipts", self, region)
-        processor = Faulty(CardSimulator(self.books, self.clock, region=region), "processor", self, region)
-        steps: dict[str, Callable[[], Payment]] = {
-            "validate": lambda: validate(payment, region=region),
-            "authorize": lambda: authorize(payment, ledger=ledger, processor=processor, clock=self.clock),
-            "capture": lambda: capture(payment, processor=processor),
-            "issue_receipt": lambda: issue_receipt(payment, receipts=receipts),
-            "complete": lambda: complete(payment, ledger=ledger, clock=self.clock).payment,
-            "hand_over": lambda: hand_over(payment, order=self.order, ledger=ledger, clock=self.clock),
-            "compensate": lambda: (
-                compensate(payment, reason=error.reason, ledger=ledger, processor=processor, clock=self.clock).payment
-            ),
-            "record_failure": lambda: (
-                record_failure(
-                    payment,
-                    caught=error,
-                    compensation=caught(event, "compensation_error"),
-                    ledger=ledger,
-                    clock=self.clock,
-                ).payment
-            ),
-        }
-        return self.operate(f"lambda.{function}", lambda: steps[function]().to_document(), region=region)
+        """One task, with this platform's adapters."""
+        region = region or Payment.from_document(event).home_region
+        step = Step(
+            region=region,
+            order=self.order,
+            ledger=Faulty(self.store, "ledger", self, region),
+            receipts=Faulty(self.archive, "receipts", self, region),
+            processor=Faulty(CardSimulator(self.books, self.clock, region=region), "processor", self, region),
+            clock=self.clock,
+        )
+        return self.operate(f"lambda.{function}", lambda: step.perform(function, event), region=region)
 
     @property
     def final(self) -> Payment:

@@ -120,7 +120,7 @@ def test_a_receipt_is_encrypted_with_the_key_of_the_region_and_kept_once(cloud: 
     """PAY-11, PAY-19."""
     cloud.s3.put_bucket_versioning(Bucket="receipts", VersioningConfiguration={"Status": "Enabled"})
     receipts = S3Receipts(cloud.s3, "receipts", cloud.key_arn)
-    key = receipt_key(a_payment())
+    key = receipt_key(a_payment(created_at="2025-02-28T23:59:59.000Z", captured_at="2025-03-01T00:00:01.000Z"))
     receipts.put(key, receipt_body(a_payment()))
     receipts.put(key, receipt_body(a_payment()))
     versions = cloud.s3.list_object_versions(Bucket="receipts")["Versions"]

@@ -13,6 +13,7 @@ import pytest
 
 from functions.payments.errors import (
     AlreadyCapturedError,
+    AlreadyRefundedError,
     AuthorizationVoidedError,
     CaptureDeclinedError,
     NotCapturedError,
@@ -27,11 +28,11 @@ from functions.payments.errors import (
 from functions.payments.settings import ProcessorSettings
 from functions.processor.connect import connect
 from functions.processor.http import HttpCardProcessor
-from functions.processor.protocol import Charge, Outcome
+from functions.processor.protocol import Charge, HeldElsewhereError, Outcome
 from tests.functions.conftest import Cloud
 from tests.functions.fakes import REGION
 
-CHARGE = Charge("pay_1", 1299, "EUR", "tok_visa")
+CHARGE = Charge("pay_1", 1299, "EUR", "tok_visa", accepted_in="eu-west-1", region="us-east-1", epoch=2)
 GOOD = {"reference": "auth_1", "at": "2025-03-01T12:00:00.000Z"}
 
 
@@ -95,7 +96,43 @@ def test_an_operation_carries_its_key_and_says_no_more_than_needed(server: Serve
     assert path == "/v1/payments/pay_1/authorize"
     assert headers["Idempotency-Key"] == "pay_1:authorize"
     assert headers["Authorization"] == "Bearer secret"
-    assert body == {"amount": 1299, "currency": "EUR", "payment_method": "tok_visa"}
+    assert body == {
+        "amount": 1299,
+        "currency": "EUR",
+        "payment_method": "tok_visa",
+        "accepted_in": "eu-west-1",
+        "region": "us-east-1",
+        "epoch": 2,
+    }
+
+
+HELD = {"amount": 7, "currency": "USD", "payment_method": "tok_b", "accepted_in": "a", "region": "b", "epoch": 3}
+
+
+def test_a_payment_that_another_region_holds_is_told_with_what_counts(server: Server) -> None:
+    """PAY-23."""
+    server.status = 409
+    server.answer = json.dumps({"code": "held_elsewhere", "held": HELD}).encode()
+    with pytest.raises(HeldElsewhereError) as refused:
+        a_processor(server).void(CHARGE, key="key")
+    assert refused.value.held == Charge("pay_1", 7, "USD", "tok_b", accepted_in="a", region="b", epoch=3)
+
+
+@pytest.mark.parametrize("held", [None, {}, HELD | {"epoch": "3"}, HELD | {"region": ""}, HELD | {"amount": True}])
+def test_a_holder_that_is_not_told_completely_is_asked_for_again(server: Server, held: object) -> None:
+    """PAY-23: nothing is left to a region that nobody has named."""
+    server.status = 409
+    server.answer = json.dumps({"code": "held_elsewhere", "held": held}).encode()
+    with pytest.raises(ProcessorTimeoutError):
+        a_processor(server).authorize(CHARGE, key="key")
+
+
+@pytest.mark.parametrize("at", ["yesterday", "2025-03-01", "20250301T120000Z", "2025-03-01T12:00:00+05:00", 7])
+def test_a_time_that_is_none_is_an_answer_that_cannot_be_acted_on(server: Server, at: object) -> None:
+    """PAY-11: the receipt's key begins with the day of the capture."""
+    server.answer = json.dumps(GOOD | {"at": at}).encode()
+    with pytest.raises(ProcessorTimeoutError):
+        a_processor(server).capture(CHARGE, key="key")
 
 
 @pytest.mark.parametrize("operation", ["authorize", "capture", "void", "refund"])
@@ -113,6 +150,7 @@ def test_an_operation_carries_its_key_and_says_no_more_than_needed(server: Serve
         (302, {}, ProcessorRejectedError),
         (409, {}, ProcessorRejectedError),
         (409, {"code": "already_captured"}, AlreadyCapturedError),
+        (409, {"code": "already_refunded"}, AlreadyRefundedError),
         (409, {"code": "not_captured"}, NotCapturedError),
         (409, {"code": "key_conflict"}, ProcessorKeyConflictError),
         (409, {"code": "authorization_voided"}, AuthorizationVoidedError),
@@ -135,6 +173,8 @@ def test_a_decline_is_told_by_a_code_and_never_by_free_text(server: Server) -> N
     server.answer = b'{"reason": "Ada Lovelace has no money"}'
     with pytest.raises(CaptureDeclinedError, match=r"^card_declined$"):
         a_processor(server).capture(CHARGE, key="key")
+    with pytest.raises(PaymentDeclinedError):  # there was nothing to void
+        a_processor(server).void(CHARGE, key="key")
 
 
 def test_no_answer_in_time_leaves_the_outcome_unknown(server: Server) -> None:

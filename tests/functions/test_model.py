@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,13 +34,16 @@ PAYMENTS = st.builds(
     currency=GIVEN,
     payment_method=GIVEN,
     home_region=GIVEN,
-    regions_tried=st.lists(GIVEN, max_size=3).map(tuple),
+    regions_tried=st.lists(GIVEN, min_size=1, max_size=3).map(tuple),
     created_at=GIVEN,
     updated_at=GIVEN,
     status=STATUSES,
     version=st.integers(1, 1000),
     capture_id=TEXT,
     reason=TEXT,
+    accepted_in=TEXT,
+    epoch=st.integers(1, 9),
+    claimed_from=TEXT,
 )
 
 
@@ -82,7 +87,16 @@ def test_every_version_has_its_own_event_id_that_never_changes() -> None:
     following = payment.changed(at="later", status=Status.AUTHORIZED)
     assert following.version == payment.version + 1
     assert following.event_id != payment.event_id
-    assert payment.event_id == ids.event_id(payment.payment_id, 1)
+    assert payment.event_id == ids.event_id(payment.payment_id, Status.RECEIVED, "", payment.home_region, 1, 1)
+    assert payment.event_id != replace(payment, home_region="there").event_id  # a twin's first version
+
+
+@given(st.sampled_from([status for status in Status if status.is_final]), PAYMENTS, PAYMENTS)
+def test_the_end_of_a_payment_has_one_event_id_whoever_tells_it(status: Status, one: Payment, other: Payment) -> None:
+    """PAY-10, PAY-23: a home that was given up for dead, and the one that went on."""
+    one, other = (replace(each, payment_id="pay_1", status=status) for each in (one, other))
+    assert one.event_id == other.event_id
+    assert one.event_id != replace(one, status=Status.AUTHORIZED).event_id
 
 
 def test_only_the_home_region_works_on_a_payment() -> None:
