@@ -25,6 +25,7 @@ STYLES: dict[Status, str] = {
     Status.UP_TO_DATE: "green",
     Status.DESTROYED: "green",
     Status.PLANNED: "green",
+    Status.DRIFTED: "yellow",
     Status.FAILED: "bold red",
     Status.BLOCKED: "yellow",
     Status.INTERRUPTED: "yellow",

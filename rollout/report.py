@@ -24,10 +24,16 @@ memory in MB)::
         resources      in the state afterwards
         reason         why it was applied, or not even planned
         retries        a line per retry: what passes by itself, and the wait
+        note           what else is to be known, such as what it waits for
+        spans          when each phase was: phase, begin and end in seconds since the run began
+        diff           what was planned, see rollout/plans/document.py; null unless the command was diff
+        drift          what somebody changed, see rollout/drift.py; null unless the command was drift
         error          lines; empty unless failed
         log            Terraform's output
+        log_tail       the end of it, where the stack failed
     resources          in all states afterwards
     smoke              one object per payment: region, read_from, payment_id, status, seconds
+    outputs            <stack>.<output> -> value, of all that is deployed; contracts hold no secrets
     peak_memory_mb     the largest process of the run (one Terraform or provider), and this process
     interrupted        whether somebody stopped it
     ok                 whether everything that was asked for happened
@@ -35,7 +41,6 @@ memory in MB)::
 
 from __future__ import annotations
 
-import json
 import platform
 import resource
 import sys
@@ -49,8 +54,12 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from rollout.drift import StackDrift
+from rollout.drift import stack_document as drift_document
 from rollout.plans.changes import StackDiff
+from rollout.plans.document import stack_document
 from rollout.progress import STYLES
+from rollout.reports.files import log_tail, write_report
 from rollout.schedule import Status
 from rollout.terraform import Changes
 from shared.contracts import StackId
@@ -76,6 +85,8 @@ class StackResult:
     reason: str = ""
     retries: list[str] = field(default_factory=list)
     diff: StackDiff | None = None
+    drift: StackDrift | None = None
+    spans: list[tuple[str, float, float]] = field(default_factory=list)
 
 
 @dataclass
@@ -94,6 +105,7 @@ class RunReport:
     phases: dict[str, float] = field(default_factory=dict)
     stacks: list[StackResult] = field(default_factory=list)
     smoke: list[dict[str, Any]] = field(default_factory=list)
+    outputs: dict[str, Any] = field(default_factory=dict)
     interrupted: bool = False
     smoke_failed: bool = False
 
@@ -129,17 +141,16 @@ class RunReport:
             "stacks": [_stack_dict(result) for result in self.stacks],
             "resources": self.resources,
             "smoke": self.smoke,
+            "outputs": self.outputs,
             "peak_memory_mb": peak_memory_mb(),
             "interrupted": self.interrupted,
             "ok": self.ok,
         }
 
     def write(self, folder: Path) -> Path:
-        """Write the report into a folder of reports; returns the file."""
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{self.started_at.strftime('%Y%m%dT%H%M%S%fZ')}-{self.command}.json"
-        path.write_text(json.dumps(self.as_dict(), indent=2) + "\n", encoding="utf-8")
-        return path
+        """Write the report into a folder of reports, with its HTML page and its JUnit XML beside it; returns the JSON
+        file."""
+        return write_report(self.as_dict(), folder, f"{self.started_at.strftime('%Y%m%dT%H%M%S%fZ')}-{self.command}")
 
     def _sums(self) -> dict[str, float]:
         sums: dict[str, float] = {}
@@ -165,8 +176,15 @@ def _stack_dict(result: StackResult) -> dict[str, Any]:
         "resources": result.resources,
         "reason": result.reason,
         "retries": result.retries,
+        "note": result.note,
+        "spans": [
+            {"phase": phase, "begin": round(begin, 2), "end": round(end, 2)} for phase, begin, end in result.spans
+        ],
+        "diff": stack_document(result) if result.diff is not None else None,
+        "drift": drift_document(result) if result.drift is not None else None,
         "error": result.error,
         "log": str(result.log),
+        "log_tail": log_tail(result.log) if result.error else [],
     }
 
 
@@ -219,8 +237,10 @@ def summary_sentence(report: RunReport) -> str:
         "no stacks"
     ]
     how = "interrupted" if report.interrupted else "done" if report.ok else "failed"
-    nothing = report.ok and report.stacks and all(
-        result.status in (Status.UNCHANGED, Status.UP_TO_DATE) for result in report.stacks
+    nothing = (
+        report.ok
+        and report.stacks
+        and all(result.status in (Status.UNCHANGED, Status.UP_TO_DATE) for result in report.stacks)
     )
     return f"{report.command} {how} in {report.seconds:.1f} s: {', '.join(counted)}" + (
         "; nothing changed" if nothing else ""

@@ -20,7 +20,8 @@ class Status(StrEnum):
     """What became of a stack in a run.
 
     UNCHANGED: Terraform had nothing to do. UP_TO_DATE: it was not even asked, since nothing has changed since the last
-    apply. SKIPPED: the run was stopped. WAITING: it can't be planned before what it needs is deployed.
+    apply. DRIFTED: somebody else has changed it. SKIPPED: the run was stopped. WAITING: it can't be planned before what
+    it needs is deployed.
     """
 
     PENDING = "pending"
@@ -30,6 +31,7 @@ class Status(StrEnum):
     UP_TO_DATE = "up-to-date"
     DESTROYED = "destroyed"
     PLANNED = "planned"
+    DRIFTED = "drifted"
     FAILED = "failed"
     BLOCKED = "blocked"
     INTERRUPTED = "interrupted"
@@ -39,7 +41,14 @@ class Status(StrEnum):
     @property
     def good(self) -> bool:
         """Whether a stack that needs this one may run."""
-        return self in (Status.APPLIED, Status.UNCHANGED, Status.UP_TO_DATE, Status.DESTROYED, Status.PLANNED)
+        return self in (
+            Status.APPLIED,
+            Status.UNCHANGED,
+            Status.UP_TO_DATE,
+            Status.DESTROYED,
+            Status.PLANNED,
+            Status.DRIFTED,
+        )
 
     @property
     def final(self) -> bool:

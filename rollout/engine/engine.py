@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from rollout.drift import drift
 from rollout.engine.deploy import deploy
 from rollout.engine.destroy import destroy
 from rollout.engine.run import Run, Steps
@@ -60,6 +61,12 @@ class Engine:
         """Plan these stacks; see :func:`rollout.plans.diff.diff`."""
         with self._run("diff") as run:
             diff(run, stacks, details=details, save=save)
+        return run.report
+
+    def drift(self, stacks: Sequence[StackId]) -> RunReport:
+        """Look for what somebody changed in these stacks; see :func:`rollout.drift.drift`."""
+        with self._run("drift") as run:
+            drift(run, stacks)
         return run.report
 
     def apply_saved(self, folder: PlanFolder) -> RunReport:

@@ -205,7 +205,7 @@ class Run:
     def write_outputs(self) -> None:
         """Write the flat outputs of all that is deployed."""
         with self.phase("outputs"):
-            flat = self.project.write_outputs()
+            flat = self.report.outputs = self.project.write_outputs()
         shown = self.project.workspace.shown(self.project.workspace.outputs)
         self.say(f"{len(flat)} outputs written to {shown}")
 
@@ -270,7 +270,9 @@ class Run:
         try:
             yield
         finally:
-            self._results[stack].phases[phase] = time.monotonic() - begin
+            end, result = time.monotonic(), self._results[stack]
+            result.phases[phase] = end - begin
+            result.spans.append((phase, begin - self._begin, end - self._begin))
 
     def listener(self, stack: StackId) -> Callable[[Transcript], None]:
         """Shows what Terraform says of a stack."""
@@ -359,6 +361,8 @@ def _note(result: StackResult) -> str:
             return result.reason
         case Status.PLANNED:
             return f"{result.changes.add} to add, {result.changes.change} to change, {result.changes.remove} to destroy"
+        case Status.DRIFTED:
+            return result.note
         case Status.FAILED | Status.INTERRUPTED:
             return result.error[0] if result.error else ""
         case _:

@@ -1,4 +1,4 @@
-"""`tripoint diff`: what a deployment would change, as a table, as JSON, and as saved plans."""
+"""`tripoint diff` and `tripoint drift`: what a deployment would change, and what somebody else has changed."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated, TextIO
 
 import typer
 
+from rollout import drift as drifts
 from rollout.console import console, say, show
 from rollout.engine import Engine
 from rollout.operations import ConfigOption
@@ -22,24 +23,33 @@ from rollout.report import RunReport, failure_lines, summary_sentence
 from rollout.schedule import Status, default_parallelism
 from shared.errors import UsageError
 
+LayerArgument = Annotated[
+    str | None, typer.Argument(help="A layer (data), a kind of stack (data-links) or one stack; all when left out.")
+]
+RegionOption = Annotated[str | None, typer.Option("--region", help="Only this region.")]
+ParallelOption = Annotated[
+    int | None, typer.Option("--parallel", min=1, max=64, help="Stacks at once; cores + 1 when left out.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and everything else on stderr.")]
+JsonFileOption = Annotated[Path | None, typer.Option("--json-file", help="Write the JSON into this file.")]
+
 EXIT_CHANGES = 3
 EXIT_INTERRUPTED = 130
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the command line."""
+    """Add the commands to the command line."""
     app.command()(diff)
+    app.command()(drift)
 
 
 def diff(
-    layer: Annotated[
-        str | None, typer.Argument(help="A layer (data), a kind of stack (data-links) or one stack; all when left out.")
-    ] = None,
-    region: Annotated[str | None, typer.Option("--region", help="Only this region.")] = None,
+    layer: LayerArgument = None,
+    region: RegionOption = None,
     *,
     details: Annotated[bool, typer.Option("--details", help="Show Terraform's plans.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and everything else on stderr.")] = False,
-    json_file: Annotated[Path | None, typer.Option("--json-file", help="Write the JSON into this file.")] = None,
+    as_json: JsonOption = False,
+    json_file: JsonFileOption = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Save the plans in this new folder, for tripoint deploy --plan.")
     ] = None,
@@ -47,17 +57,14 @@ def diff(
         float, typer.Option("--valid-hours", min=0.01, max=168, help="How long saved plans may be applied.")
     ] = 24,
     config: ConfigOption = None,
-    parallel: Annotated[
-        int | None, typer.Option("--parallel", min=1, max=64, help="Stacks at once; cores + 1 when left out.")
-    ] = None,
+    parallel: ParallelOption = None,
 ) -> None:
     """Show what a deployment would change. Exit code 0: nothing; 3: something; 1: it can't be told."""
     project = Project.open(config)
     chosen = project.select(layer, region)
     if as_json and details:
         raise UsageError("--details: not together with --json, which has no room for Terraform's own words")
-    if json_file is not None and not json_file.resolve().parent.is_dir():
-        raise UsageError(f"--json-file {json_file}: there is no such folder")
+    _check_folder(json_file)
     stream = sys.stderr if as_json else sys.stdout
     save = None if out is None else PlanFolder(out, timedelta(hours=valid_hours))
     engine = Engine(project, progress_for(console(stream)), parallel=parallel or default_parallelism())
@@ -74,6 +81,49 @@ def diff(
     if as_json:
         say(text)
     raise typer.Exit(_code(report))
+
+
+def drift(
+    layer: LayerArgument = None,
+    region: RegionOption = None,
+    *,
+    as_json: JsonOption = False,
+    json_file: JsonFileOption = None,
+    config: ConfigOption = None,
+    parallel: ParallelOption = None,
+) -> None:
+    """Name what somebody changed by hand. Exit code 0: nothing; 3: something; 1: it can't be told."""
+    project = Project.open(config)
+    chosen = project.select(layer, region)
+    _check_folder(json_file)
+    stream = sys.stderr if as_json else sys.stdout
+    report = Engine(project, progress_for(console(stream)), parallel=parallel or default_parallelism()).drift(chosen)
+    for line in drifts.lines(report):
+        say(line, stream)
+    text = json.dumps(drifts.document(report, chosen), indent=2)
+    if json_file is not None:
+        json_file.write_text(text + "\n", encoding="utf-8")
+    path = report.write(project.workspace.reports)
+    for line in failure_lines(report, project.workspace.shown):
+        say(line, sys.stderr)
+    count = sum(len(result.drift.resources) for result in report.stacks if result.drift is not None)
+    absent = len(chosen) - len(report.stacks)
+    not_there = f"; not deployed: {absent}" if absent else ""
+    say(
+        f"drift: {count} resources changed by somebody else in {len(report.stacks)} stacks{not_there} "
+        f"(report: {project.workspace.shown(path)})",
+        stream,
+    )
+    if as_json:
+        say(text)
+    if report.interrupted:
+        raise typer.Exit(EXIT_INTERRUPTED)
+    raise typer.Exit(1 if not report.ok else EXIT_CHANGES if count else 0)
+
+
+def _check_folder(json_file: Path | None) -> None:
+    if json_file is not None and not json_file.resolve().parent.is_dir():
+        raise UsageError(f"--json-file {json_file}: there is no such folder")
 
 
 def _end(project: Project, report: RunReport, save: PlanFolder | None, stream: TextIO) -> None:

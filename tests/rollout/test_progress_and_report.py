@@ -135,8 +135,13 @@ def test_the_report_file_says_everything(tmp_path: Path) -> None:
         "resources": 3,
         "reason": "",
         "retries": [],
+        "note": "",
+        "spans": [],
+        "diff": None,
+        "drift": None,
         "error": [],
         "log": "data.log",
+        "log_tail": [],
     }
     assert data["stacks"][1]["error"] == ["error: no"]
     assert (data["ok"], data["resources"]) == (False, 3)
