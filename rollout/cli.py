@@ -21,6 +21,7 @@ from rich.text import Text
 
 from rollout import graphs, outputs
 from rollout.engine import Engine
+from rollout.graph_picture import as_svg
 from rollout.operations import ConfigOption, register
 from rollout.payments import Order, PaymentApi, act_as
 from rollout.plans import commands as plan_commands
@@ -30,6 +31,7 @@ from rollout.progress import progress_for
 from rollout.project import Project, as_json
 from rollout.reconcile import command as reconcile_command
 from rollout.report import RunReport, failure_lines, python_version, summary_sentence, summary_table
+from rollout.reports import commands as report_commands
 from rollout.sandbox.manager import sandbox_environment
 from rollout.schedule import Status, default_parallelism
 from rollout.smoke import SmokeResult, run_smoke
@@ -222,11 +224,16 @@ def status(config: ConfigOption = None) -> None:
 
 @app.command()
 def graph(
-    dot: Annotated[bool, typer.Option("--dot", help="As Graphviz DOT.")] = False, config: ConfigOption = None
+    dot: Annotated[bool, typer.Option("--dot", help="As Graphviz DOT.")] = False,
+    svg: Annotated[bool, typer.Option("--svg", help="As an SVG picture.")] = False,
+    config: ConfigOption = None,
 ) -> None:
     """Print the graph of stacks: what runs together, and what each needs."""
+    if dot and svg:
+        raise UsageError("--dot and --svg: one of them")
     project = Project.open(config)
-    print(graphs.as_dot(project.graph) if dot else graphs.as_text(project.graph))
+    draw = graphs.as_dot if dot else as_svg if svg else graphs.as_text
+    print(draw(project.graph).rstrip("\n"))
 
 
 @app.command()
@@ -466,6 +473,7 @@ def _what_next(project: Project) -> list[str]:
 register(app)
 reconcile_command.register(app)
 plan_commands.register(app)
+report_commands.register(app)
 
 
 def main() -> NoReturn:
