@@ -6,7 +6,7 @@ BIN := .venv/bin
 TRIPOINT := $(BIN)/tripoint
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rollout down test scan audit lint types unit functions integration mutate-iam synth docs bench format clean
+.PHONY: help setup rollout down drill test scan audit lint types unit functions integration mutate-iam synth docs bench format clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ rollout: setup ## Deploy all layers into all regions and pay once in each (CONFI
 down: setup ## Destroy everything in reverse order and stop the sandbox
 	@$(TRIPOINT) destroy --yes --config $(CONFIG)
 	@$(TRIPOINT) sandbox down --config $(CONFIG)
+
+drill: setup ## Break the deployed sandbox under load and reconcile; writes docs/drills.md (DRILL=region-down for one)
+	@$(TRIPOINT) drill $(DRILL) --write --config $(CONFIG)
 
 test: setup ## Lint, types and every test, the integration tests against a sandbox of their own
 	@$(BIN)/ruff check .
