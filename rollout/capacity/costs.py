@@ -122,6 +122,7 @@ def _observed(load: Load, region: str, payments: float) -> Iterator[Cost]:
     size = load.average("log_bytes") + reads * load.read.quantity("log_bytes")
     size += invocations * facts.assume("logs.bytes_per_invocation")
     size += (1 + reads) * facts.assume("logs.bytes_per_request")
+    size += facts.assume("logs.bytes_per_final_event")  # each payment has one
     if load.environment.regions[region].workflow.type == "EXPRESS":  # STANDARD logs errors only
         size += load.average("history_events") * facts.assume("logs.bytes_per_history_event")
     yield _priced(load, "logs.gb", region, payments * size, per=GB, assumed=True)

@@ -168,7 +168,8 @@ def _needs(load: Load, region: str, functions: tuple[FunctionNeed, ...]) -> list
             load,
             region,
             "eventbridge.invocations",
-            events * load.facts.assume("eventbridge.matches_per_event"),
+            # Final states go to the journal besides.
+            events * load.facts.assume("eventbridge.matches_per_event") + peak,
             assumed=True,
         ),
         _need(load, region, "s3.puts_per_prefix", objects),

@@ -28,6 +28,8 @@ class ComputeOutputs(Outputs):
     changes_dlq_arn: str
     events_dlq_name: str
     events_dlq_arn: str
+    # The log group of the final states that the region has published.
+    event_journal_name: str
     code_bucket_name: str
 
 

@@ -13,6 +13,7 @@ from stacks.compute.changes import ChangeCapture, ChangesQueue
 from stacks.compute.code import FunctionCodes
 from stacks.compute.contract import COMPUTE, ComputeOutputs
 from stacks.compute.functions import PaymentFunctions
+from stacks.compute.journal import EventJournal
 from stacks.compute.processing import Processing
 from stacks.compute.routes import Arrivals
 from stacks.compute.schedule import EveryMinute
@@ -23,7 +24,8 @@ from stacks.network.contract import ApplicationTierOutputs, NetworkOutputs
 
 
 class ComputeStack(LayerStack):
-    """What happens to a payment in one region: functions, workflow, event bus, change data capture, take-over."""
+    """What happens to a payment in one region: functions, workflow, event bus and its journal, change data
+    capture, take-over."""
 
     spec = COMPUTE
 
@@ -61,6 +63,9 @@ class ComputeStack(LayerStack):
         )
         undelivered = UndeliveredEvents(self, "events-dlq", site=site, key_arn=data.key_arn)
         receiver = functions.add("take_over", [send_to_queue(undelivered.arn)])
+        journal = EventJournal(
+            self, "journal", site=site, bus_name=bus.name, key_arn=data.key_arn, dlq_arn=undelivered.arn
+        )
         Arrivals(self, "arrivals", site=site, bus_name=bus.name, receiver=receiver, dlq_arn=undelivered.arn)
         EveryMinute(self, "aggregate", site=site, function=functions.add("aggregate_outcomes"))
         if site.settings.web.enabled:
@@ -95,6 +100,7 @@ class ComputeStack(LayerStack):
                 changes_dlq_arn=changes_dlq.arn,
                 events_dlq_name=undelivered.name,
                 events_dlq_arn=undelivered.arn,
+                event_journal_name=journal.name,
                 code_bucket_name=codes.bucket_name,
             )
         )

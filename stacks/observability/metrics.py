@@ -364,9 +364,10 @@ def queue_depth(site: Site, thing: str) -> Metric:
 
 
 def bus_rules(site: Site) -> dict[str, str]:
-    """The rules of the region's bus, as what they do -> their names: to every other region, and to what arrives."""
+    """The rules of the region's bus, as what they do -> their names: to every other region, for what arrives, and for
+    the journal."""
     routes = {f"route-to-{other}": site.name(f"route-{site.region}-{other}") for other in site.other_regions}
-    return {**routes, "arrivals": site.name(f"arrivals-{site.region}")}
+    return {**routes, **{does: site.name(f"{does}-{site.region}") for does in ("arrivals", "journal")}}
 
 
 def lost_events(site: Site, rule: str) -> Metric | Formula:

@@ -61,6 +61,7 @@ def test_every_kind_of_policy_is_seen(environments: list[Joined]) -> None:
         "aws_sqs_queue",
         "aws_sns_topic_policy",
         "aws_cloudwatch_event_bus_policy",
+        "aws_cloudwatch_log_resource_policy",
         "aws_vpc_endpoint",
     }
 
@@ -158,7 +159,11 @@ def test_services_are_trusted_for_this_account_only(environments: list[Joined]) 
     for policy, statement, account in allowed(environments):
         principal = statement.get("Principal", {})
         services = listed(principal.get("Service", [])) if isinstance(principal, dict) else []
-        if set(services) - NAMES_NO_SOURCE:
+        # EventBridge is documented to say which rule it acts for when it writes, not when it makes the empty stream
+        # ("Using resource-based policies for Amazon EventBridge", CloudWatch Logs permissions).
+        if actions_of(statement) == ["logs:CreateLogStream"] and policy.type == "aws_cloudwatch_log_resource_policy":
+            assert f":{account}:log-group:/aws/events/" in listed(statement["Resource"])[0], policy.where
+        elif set(services) - NAMES_NO_SOURCE:
             assert _for_account(statement, account), f"{policy.where}: {statement}"
 
 

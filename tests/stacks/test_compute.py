@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 from functions.catalogue import FUNCTIONS, WORKFLOW_FUNCTIONS
+from functions.payments.events import DETAIL_TYPES
+from functions.payments.model import Status
 from tests.stacks.conftest import Synthesized
 
 
@@ -93,7 +95,7 @@ def test_payment_is_forwarded_once_and_never_loops(sandbox: Synthesized) -> None
         (arrivals,) = [
             rule
             for rule in sandbox.resources(f"compute-{region}", "aws_cloudwatch_event_rule").values()
-            if "event_pattern" in rule
+            if "next_region" in rule.get("event_pattern", "")
         ]
         assert json.loads(arrivals["event_pattern"])["detail"] == {"next_region": [region]}
         stack = f"compute-links-{region}"
@@ -103,6 +105,31 @@ def test_payment_is_forwarded_once_and_never_loops(sandbox: Synthesized) -> None
         for target in sandbox.resources(stack, "aws_cloudwatch_event_target").values():
             assert "events_dlq_arn" in target["dead_letter_config"]["arn"]
             assert target["role_arn"].startswith("${aws_iam_role.")
+
+
+def test_journal_keeps_every_final_state_that_the_region_publishes_and_nothing_else(sandbox: Synthesized) -> None:
+    """PAY-23: under the region's key, written by its rule only."""
+    for region in sandbox.environment.regions:
+        stack = f"compute-{region}"
+        (target,) = [
+            one
+            for one in sandbox.resources(stack, "aws_cloudwatch_event_target").values()
+            if one["target_id"] == "journal"
+        ]
+        assert "aws_cloudwatch_log_group.journal_" in target["arn"]
+        assert "role_arn" not in target, "EventBridge takes no role for a log group"
+        (pattern,) = [
+            json.loads(rule["event_pattern"])
+            for rule in sandbox.resources(stack, "aws_cloudwatch_event_rule").values()
+            if "journal" in rule["name"]
+        ]
+        assert set(pattern["detail-type"]) == {DETAIL_TYPES[status] for status in Status if status.is_final}
+        assert pattern["detail"] == {"origin_region": [region]}
+        policy = json.loads(sandbox.only(stack, "aws_cloudwatch_log_resource_policy")["policy_document"])
+        allowed = {statement["Action"]: statement for statement in policy["Statement"]}
+        assert set(allowed) == {"logs:CreateLogStream", "logs:PutLogEvents"}
+        assert "aws_cloudwatch_event_rule.journal_" in str(allowed["logs:PutLogEvents"]["Condition"])
+        assert {statement["Resource"] for statement in allowed.values()} == {target["arn"] + ":*"}
 
 
 def test_bus_admits_the_routes_of_the_other_regions_only(sandbox: Synthesized) -> None:

@@ -287,6 +287,7 @@ def test_there_is_an_alarm_for_every_item(many: Environment) -> None:
             "table-throttles",
             "stream-age",
             "arrivals-failed",
+            "journal-failed",
             "all-regions-unreadable",
         }
         for other in site.other_regions:
