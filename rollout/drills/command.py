@@ -29,7 +29,10 @@ def drill(
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="What the payments and the faults follow from.")] = 1,
     pace: Annotated[
-        float, typer.Option("--pace", min=1, max=60, help="How much faster than deployed health checks and DNS go.")
+        float,
+        typer.Option(
+            "--pace", min=1, max=60, help="How much faster than deployed health checks, DNS and the sweepers go."
+        ),
     ] = 1.0,
     write: Annotated[bool, typer.Option("--write", help="Put the result into docs/drills.md.")] = False,
     config: ConfigOption = None,

@@ -15,6 +15,7 @@ from rollout.drills.figures import Outage
 from rollout.drills.ledger import Ledgers, Standing
 from rollout.drills.load import Answer, Load
 from rollout.drills.scenarios import Scenario
+from rollout.drills.sweepers import Sweepers
 from rollout.outputs import api_url
 from rollout.payments import Order, PaymentApi
 from rollout.project import Project
@@ -84,7 +85,7 @@ class Drill:
     Parameters
     ----------
     pace
-        How much faster than deployed the health checks and resolvers go; 1 is as deployed.
+        How much faster than deployed the health checks, the resolvers and the sweepers go; 1 is as deployed.
     """
 
     def __init__(
@@ -112,6 +113,16 @@ class Drill:
         """Send the load, break what the scenario breaks, mend it, wait for quiet, and reconcile."""
         self._faults.end()  # what an interrupted drill may have left
         self._warm_up()
+        with Sweepers(self._project, self._pace):
+            outage = self._under_load()
+            self._say(
+                f"all sent, {len(self._load.accepted):,} payments accepted; waiting until all are final everywhere"
+            )
+            standings = self._quiet()
+        self._judge(standings, outage)
+        return self.result
+
+    def _under_load(self) -> Outage | None:
         self._faults.begin()
         try:
             self._load.start(users=self._scenario.users, pace=self._pace)
@@ -123,10 +134,7 @@ class Drill:
         finally:
             self._load.stop()
             self._faults.end()
-        self._say(f"all sent; {len(self._load.accepted):,} payments accepted; waiting until all are final everywhere")
-        standings = self._quiet()
-        self._judge(standings, outage)
-        return self.result
+        return outage
 
     def _warm_up(self) -> None:
         """A payment through every region, one after the other: the sandbox's cold starts are this machine's, not AWS's,

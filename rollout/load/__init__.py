@@ -5,5 +5,5 @@ Locust brings gevent, which replaces the standard library's sockets and threads:
 
     locust -f rollout/load/locustfile.py --headless -u 12 --tripoint-config config/<yours>.toml --payments 1000
     locust -f rollout/load/locustfile.py --worker                       # on each of the others
-    locust -f rollout/load/locustfile.py --headless --master --expect-workers 2 -u 100 ...
+    locust -f rollout/load/locustfile.py --headless --master --expect-workers 2 --share-among 2 -u 100 ...
 """

@@ -22,7 +22,7 @@ from botocore.credentials import Credentials
 from locust import HttpUser, events, task
 from locust.env import Environment
 from locust.exception import StopUser
-from locust.runners import LocalRunner, WorkerRunner
+from locust.runners import MasterRunner, WorkerRunner
 
 from rollout import dns
 from rollout.load.plan import MIXES, Planned, plan
@@ -36,12 +36,14 @@ from shared.site import Site
 CREDENTIALS_FOR_S = 45 * 60.0
 GIVE_UP_AFTER_S = 900.0
 PAUSE_S = 1.0
+SPAWNED_WITHIN_S = 30.0
 
 
 def options(parser: Any) -> None:
     group = parser.add_argument_group("tripoint")
     group.add_argument("--tripoint-config", default="config/sandbox.toml", help="the environment's configuration")
     group.add_argument("--payments", type=int, default=100, help="how many payments, over all workers")
+    group.add_argument("--share-among", type=int, default=1, help="how many workers share the plan")
     group.add_argument("--seed", type=int, default=1, help="what the plan follows from")
     group.add_argument("--mix", choices=sorted(MIXES), default="everything", help="what is sent")
     group.add_argument("--run-name", default="load", help="part of every idempotency key")
@@ -73,7 +75,7 @@ class Work:
         runner = environment.runner
         mine, workers = 0, 1
         if isinstance(runner, WorkerRunner):
-            mine, workers = runner.worker_index, asked.expect_workers
+            mine, workers = runner.worker_index, asked.share_among
         planned = plan(
             asked.payments,
             asked.seed,
@@ -204,19 +206,20 @@ _WORK: dict[int, Work] = {}
 
 def begin(environment: Environment, **_: Any) -> None:
     runner = environment.runner
-    if not isinstance(runner, LocalRunner | WorkerRunner):
-        return  # a master sends nothing itself
-    work = _WORK[id(environment)] = Work(environment)
-    gevent.spawn(work.watch_health)
-    if isinstance(runner, LocalRunner):
+    if not isinstance(runner, MasterRunner):  # a master sends nothing itself
+        work = _WORK[id(environment)] = Work(environment)
+        gevent.spawn(work.watch_health)
+    if not isinstance(runner, WorkerRunner):
         gevent.spawn(_end_when_done, environment)
 
 
 def _end_when_done(environment: Environment) -> None:
-    runner = environment.runner
+    runner, work = environment.runner, _WORK.get(id(environment))
     assert runner is not None
-    gevent.sleep(2)
-    while runner.user_count or _WORK[id(environment)].under_way:
+    with gevent.Timeout(SPAWNED_WITHIN_S, False):
+        while not runner.user_count:
+            gevent.sleep(0.2)
+    while runner.user_count or (work is not None and work.under_way):
         gevent.sleep(0.5)
     runner.quit()
 
