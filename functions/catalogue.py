@@ -29,6 +29,18 @@ METRICS = (
 UPLOAD_METRICS = ("UploadsProcessed", "UploadsRefused")
 """Merchants' uploads, by what became of them."""
 
+SWEEP_METRICS = (
+    "PaymentsResumed",
+    "PaymentsTakenOverLostEvent",
+    "PaymentsTakenOverRegionDown",
+    "PaymentsStuck",
+    "PaymentsNotSwept",
+    "OldestOpenPayment",
+    "RegionsDown",
+    "SweepDuration",
+)
+"""What `sweep_payments` writes each minute: counts, an age in seconds, and a duration in milliseconds."""
+
 HANDED_OVER_METRIC = "PaymentsHandedOver"
 """Payments that their region could not finish and gave to the next one. No outcome: it has one there."""
 
@@ -37,6 +49,9 @@ ALL_REGIONS_SERVICE_NAME = "payments-all-regions"
 
 UNREADABLE_METRIC = "RegionsUnreadable"
 """With ALL_REGIONS_SERVICE_NAME: how many regions a sum lacks. Written every minute, 0 when all is well."""
+
+OPEN_PAYMENTS_INDEX = "open"
+"""The payments table's index by `open_in` and `created_at`: what is not finished (`payments.open_payments`)."""
 
 EVENT_SOURCE = "tripoint.payments"
 HANDED_OVER = "PaymentHandedOver"
@@ -68,6 +83,8 @@ class Env(StrEnum):
     VAULT_TABLE = "VAULT_TABLE"
     VAULT_RETENTION_DAYS = "VAULT_RETENTION_DAYS"
     FAILOVER_ORDER = "FAILOVER_ORDER"
+    DOWN_AFTER_S = "DOWN_AFTER_S"
+    STALE_AFTER_S = "STALE_AFTER_S"
     METRICS_REGIONS = "METRICS_REGIONS"
     AUTO_SCALING_GROUP = "AUTO_SCALING_GROUP"
     TARGET_GROUP_ARN = "TARGET_GROUP_ARN"
@@ -95,7 +112,9 @@ class Grant(Enum):
 
     LEDGER_CREATE = ("ledger: create", "payments table", ("dynamodb:PutItem",))
     LEDGER_READ = ("ledger: read", "payments table", ("dynamodb:GetItem",))
+    LEDGER_READ_MANY = ("ledger: read many", "payments table", ("dynamodb:BatchGetItem",))
     LEDGER_UPDATE = ("ledger: update", "payments table", ("dynamodb:UpdateItem",))
+    LEDGER_LIST_OPEN = ("ledger: list open payments", "payments table's index of open payments", ("dynamodb:Query",))
     LEDGER_STREAM = (
         "ledger: follow changes",
         "payments table's stream",
@@ -298,8 +317,8 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
         name="hand_over",
         description="Workflow: gives a payment that this region cannot finish to the next region",
         trigger="workflow",
-        env=(Env.PAYMENTS_TABLE, Env.FAILOVER_ORDER),
-        grants=(Grant.LEDGER_UPDATE,),
+        env=(Env.PAYMENTS_TABLE, Env.FAILOVER_ORDER, Env.DOWN_AFTER_S),
+        grants=(Grant.LEDGER_READ_MANY, Grant.LEDGER_UPDATE),
         counts=True,
     ),
     FunctionSpec(
@@ -323,6 +342,20 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
         trigger="event",
         env=(Env.PAYMENTS_TABLE, Env.STATE_MACHINE_ARN),
         grants=(Grant.LEDGER_READ, Grant.LEDGER_UPDATE, Grant.WORKFLOW_START),
+    ),
+    FunctionSpec(
+        name="sweep_payments",
+        description="Finishes payments that nobody works on any more, here and of regions that are down",
+        trigger="schedule",
+        env=(
+            Env.PAYMENTS_TABLE,
+            Env.STATE_MACHINE_ARN,
+            Env.FAILOVER_ORDER,
+            Env.STALE_AFTER_S,
+            Env.DOWN_AFTER_S,
+        ),
+        grants=(Grant.LEDGER_LIST_OPEN, Grant.LEDGER_READ_MANY, Grant.LEDGER_UPDATE, Grant.WORKFLOW_START),
+        counts=True,
     ),
     FunctionSpec(
         name="aggregate_outcomes",

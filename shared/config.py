@@ -225,12 +225,18 @@ class ResidencySettings(Section):
 
 
 class FailoverSettings(Section):
-    """The order in which regions take over a payment that its own region cannot finish.
+    """The order in which regions take over a payment that its own region cannot finish, and when they do so unasked.
 
     A region hands over to the one after it, the last to the first. The configuration's order of regions when empty.
+    ``stale_after_s`` without a write, a payment is started anew in its region: no run of the workflow takes that long
+    (`functions/workflow/payment.asl.json`). A region that has not shown itself for ``down_after_s`` is down for the
+    others, which then finish its payments. Regions show themselves once a minute: with less than 90 s, one minute that
+    is late would be taken for the end (docs/decisions/the-sweeper-finishes-what-is-left.md).
     """
 
     order: list[str] = Field(default_factory=list)
+    stale_after_s: Annotated[int, Field(ge=300, le=3_600)] = 300
+    down_after_s: Annotated[int, Field(ge=90, le=3_600)] = 180
 
 
 class WorkflowSettings(Section):
@@ -291,6 +297,9 @@ class AlarmSettings(Section):
     # S3 replicates most objects within 15 minutes.
     receipts_replication_s: Annotated[int, Field(ge=1)] = 900
     dlq_messages: Annotated[int, Field(ge=0)] = 0
+    # What the sweeper finds is minutes old by then; what it has not finished in three more rounds is for a human.
+    open_payment_s: Annotated[int, Field(ge=60)] = 900
+    resumed_payments_per_period: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="after")
     def _datapoints_fit(self) -> AlarmSettings:

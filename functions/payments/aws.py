@@ -48,6 +48,8 @@ _UNAVAILABLE = frozenset(
 _CONNECT_SECONDS = 1
 _READ_SECONDS = 1.5
 _ATTEMPTS = 2
+# As many as threads use a client at most; connections are made as they are needed.
+_CONNECTIONS = 32
 
 
 @cache
@@ -60,6 +62,7 @@ def client(service: str, region: str) -> Any:
         read_timeout=_READ_SECONDS,
         retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
         tcp_keepalive=True,
+        max_pool_connections=_CONNECTIONS,
     )
     return _session().create_client(service, region_name=region, config=config)
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from functions.payments import aws
 from functions.payments.executions import StepFunctionsWorkflow
 from functions.payments.ledger import DynamoLedger
-from functions.payments.settings import LedgerSettings, RegionSettings, VaultSettings, WorkflowSettings, load
+from functions.payments.open_payments import DynamoOpenPayments
+from functions.payments.regions import DynamoRegions
+from functions.payments.settings import (
+    HeartbeatSettings,
+    LedgerSettings,
+    RegionSettings,
+    VaultSettings,
+    WorkflowSettings,
+    load,
+)
 from functions.payments.vault import DynamoVault
 
 
@@ -19,6 +28,19 @@ def ledger() -> DynamoLedger:
     """The ledger of this region."""
     settings = load(LedgerSettings)
     return DynamoLedger(aws.client("dynamodb", settings.aws_region), settings.payments_table)
+
+
+def open_payments() -> DynamoOpenPayments:
+    """The index of open payments in this region."""
+    settings = load(LedgerSettings)
+    return DynamoOpenPayments(aws.client("dynamodb", settings.aws_region), settings.payments_table)
+
+
+def region_items() -> DynamoRegions:
+    """What this region's replica says about the regions."""
+    settings = load(HeartbeatSettings)
+    client = aws.client("dynamodb", settings.aws_region)
+    return DynamoRegions(client, settings.payments_table, down_after_s=settings.down_after_s)
 
 
 def workflow() -> StepFunctionsWorkflow:

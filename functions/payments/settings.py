@@ -71,6 +71,29 @@ class FailoverSettings(RegionSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class HeartbeatSettings(LedgerSettings):
+    """How old a region's heartbeat may be, s."""
+
+    down_after_s: int
+
+    def __post_init__(self) -> None:
+        if self.down_after_s < 1:
+            raise SettingsError(f"DOWN_AFTER_S: {self.down_after_s} is not allowed; allowed: 1 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepSettings(FailoverSettings):
+    """After how many seconds without a write a payment is taken up again: here, or from a region that is down."""
+
+    stale_after_s: int
+    down_after_s: int
+
+    def __post_init__(self) -> None:
+        if self.stale_after_s < 1:
+            raise SettingsError(f"STALE_AFTER_S: {self.stale_after_s} is not allowed; allowed: 1 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
 class AggregateSettings(RegionSettings):
     """The regions whose payment metrics are summed up."""
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from math import ceil
 
 from rollout.capacity.facts import Value
-from rollout.capacity.load import CENTRAL_TABLES, FUNCTION_NAMES, GLOBAL_TABLES, Load
+from rollout.capacity.load import CENTRAL_TABLES, FUNCTION_NAMES, GLOBAL_TABLES, INDEXES, Load
 from rollout.capacity.plan import Cost
 
 MILLION = 1e6
@@ -90,6 +90,8 @@ def _tables(load: Load, region: str, payments: float) -> Iterator[Cost]:
         units = load.average(f"write_units.{table}")
         if table in GLOBAL_TABLES:
             yield _priced(load, "dynamodb.replicated_write", region, MILLION * units)
+        elif table in INDEXES:
+            yield _priced(load, "dynamodb.write", region, MILLION * units)
         elif table in CENTRAL_TABLES:
             if region == load.environment.primary:
                 yield _priced(load, "dynamodb.write", region, MILLION * units)

@@ -19,6 +19,9 @@ SCHEDULED = frozenset(spec.name for spec in FUNCTIONS if spec.trigger == "schedu
 
 GLOBAL_TABLES = frozenset({"payments", "sessions"})
 """Tables whose every write is repeated in every region."""
+INDEXES = frozenset({"payments.open"})
+"""Indexes of global tables: written in every region too, and billed like a table's of one region (DynamoDB developer
+guide, "Understanding Amazon DynamoDB billing for global tables")."""
 CENTRAL_TABLES = frozenset({"processor"})
 """The simulated processor's: one record for all regions, in the primary."""
 

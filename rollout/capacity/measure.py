@@ -59,6 +59,8 @@ VALUES: Mapping[str, str] = {
     "VAULT_TABLE": "vault",
     "VAULT_RETENTION_DAYS": "400",
     "FAILOVER_ORDER": f"{REGION},eu-west-1",
+    "DOWN_AFTER_S": "180",
+    "STALE_AFTER_S": "300",
     "METRICS_REGIONS": f"{REGION},eu-west-1",
     "RECEIPTS_BUCKET": "receipts",
     "RECEIPTS_KEY_ARN": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555",
@@ -73,6 +75,8 @@ VALUES: Mapping[str, str] = {
 PARTITION_KEYS: Mapping[str, str] = {"payments": "payment_id", "processor": "operation_key", "vault": "payment_id"}
 PAYER = {"name": "Ada Lovelace", "email": "ada@example.com", "address": "12 St James's Square, London SW1Y 4JH"}
 STREAMED = "payments"
+INDEX, INDEXED = f"{STREAMED}.open", "open_in"
+"""The index of open payments, and the attribute by which a payment is in it."""
 
 
 class MeasureError(TripointError):
@@ -299,6 +303,7 @@ class Bench:
             size = max(item_bytes(image) for image in images if image)
             self.tally.quantities[f"write_units.{STREAMED}"] += ceil(size / 1024)
             self.tally.quantities[f"written_bytes.{STREAMED}"] += size
+            self.tally.quantities[f"write_units.{INDEX}"] += index_writes(*images)
         self.tally.quantities["stream_records"] += len(records)
         for start in range(0, len(records), BATCH_SIZE):
             answer, _ = self._invoke("publish_changes", {"Records": records[start : start + BATCH_SIZE]})
@@ -394,6 +399,14 @@ class Bench:
 
         item: dict[str, Any] = aws.client("dynamodb", REGION).get_item(TableName=table, Key=key)["Item"]
         return item
+
+
+def index_writes(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> int:
+    """What a write of a payment costs the index of open payments: nothing while its keys stay, one unit to put an
+    entry and one to take it out, each of less than 1 KB (DynamoDB developer guide, "Using Global Secondary Indexes").
+    """
+    old, new = ((image or {}).get(INDEXED) for image in (before, after))
+    return 0 if old == new else (old is not None) + (new is not None)
 
 
 def item_bytes(item: Mapping[str, Mapping[str, Any]]) -> int:

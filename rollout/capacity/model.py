@@ -14,9 +14,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import ceil
 
+from functions.payments.ids import SHARDS
 from rollout.capacity import costs, shares, standing
 from rollout.capacity.facts import Facts
-from rollout.capacity.load import API, CENTRAL_TABLES, FUNCTION_NAMES, GLOBAL_TABLES, PUBLISHER, SCHEDULED, Load
+from rollout.capacity.load import (
+    API,
+    CENTRAL_TABLES,
+    FUNCTION_NAMES,
+    GLOBAL_TABLES,
+    INDEXES,
+    PUBLISHER,
+    SCHEDULED,
+    Load,
+)
 from rollout.capacity.measured import Measured
 from rollout.capacity.plan import CapacityPlan, FunctionNeed, Need, Verdict, WorkflowNeed
 from shared.config import Environment
@@ -24,6 +34,8 @@ from shared.errors import UsageError
 
 NEW_TABLE_PARTITIONS = 4
 """Partitions of a new on-demand table: 4,000 write units at once, 1,000 each."""
+OPEN_PAYMENTS = "payments.open"
+"""The index of open payments (docs/decisions/the-sweeper-finishes-what-is-left.md)."""
 SCHEDULED_CONCURRENCY = 2
 """Of a function that runs by the clock: the next run may begin before the last one has ended."""
 
@@ -229,7 +241,7 @@ def _workflow_needs(load: Load, region: str, peak: float) -> list[Need]:
 
 
 def _rate_of_table(load: Load, region: str, table: str, peak: float) -> float:
-    if table in GLOBAL_TABLES:
+    if table in GLOBAL_TABLES | INDEXES:
         return load.tps
     if table in CENTRAL_TABLES:
         return load.tps if region == load.environment.primary else 0.0
@@ -251,6 +263,11 @@ def _table_needs(load: Load, region: str, peak: float) -> list[Need]:
             if needed:
                 title = f"{load.facts.quotas[quota].title}: {table}"
                 found.append(_need(load, region, quota, needed, title=title))
+    # A shard is one partition key, and a partition's limit holds for the key; the region's own are the fullest.
+    in_one_shard = peak * load.planned(f"write_units.{OPEN_PAYMENTS}") / len(SHARDS)
+    quota = "dynamodb.partition_write_units"
+    title = f"{load.facts.quotas[quota].title}: a shard of {OPEN_PAYMENTS}"
+    found.append(_need(load, region, quota, in_one_shard, title=title))
     return found
 
 

@@ -127,7 +127,7 @@ INTERFACE_ENDPOINTS = 3
 """Step Functions, EventBridge, Secrets Manager (stacks/network/endpoints.py)."""
 DASHBOARDS = 2
 """Of all regions, and of this one."""
-ALARM_METRICS = 72
+ALARM_METRICS = 83
 """Metrics of a region's alarms that look at the region alone; besides those of tables and of a type of workflow."""
 ALARM_METRICS_PER_OTHER_REGION = 8
 """Replication of payments and receipts, rules of the bus, and the failure rate over all regions."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from constructs import Construct
 
-from functions.catalogue import SERVICE_NAME, Env, function
+from functions.catalogue import OPEN_PAYMENTS_INDEX, SERVICE_NAME, Env, function
 from functions.catalogue import Grant as Verb
 from functions.uploads import PROCESSED
 from shared.grants import Grant
@@ -56,6 +56,8 @@ class PaymentFunctions(Construct):
             Env.MERCHANT_ROLES: site.merchant_role_name("{}"),
             Env.VAULT_RETENTION_DAYS: str(site.settings.residency.vault_retention_days),
             Env.FAILOVER_ORDER: ",".join(site.environment.failover_order),
+            Env.STALE_AFTER_S: str(site.environment.failover.stale_after_s),
+            Env.DOWN_AFTER_S: str(site.environment.failover.down_after_s),
             Env.METRICS_REGIONS: ",".join(site.environment.regions),
             Env.PROCESSOR_KIND: processor.kind,
             Env.PROCESSOR_TABLE: data.processor_table_name,
@@ -71,7 +73,9 @@ class PaymentFunctions(Construct):
         self._resources: dict[Verb, str] = {
             Verb.LEDGER_CREATE: data.payments_table_arn,
             Verb.LEDGER_READ: data.payments_table_arn,
+            Verb.LEDGER_READ_MANY: data.payments_table_arn,
             Verb.LEDGER_UPDATE: data.payments_table_arn,
+            Verb.LEDGER_LIST_OPEN: f"{data.payments_table_arn}/index/{OPEN_PAYMENTS_INDEX}",
             Verb.LEDGER_STREAM: data.payments_stream_arn,
             Verb.LEDGER_FIND_STREAM: "*",
             Verb.RECEIPTS_PUT: f"{data.receipts_bucket_arn}/receipts/*",

@@ -67,6 +67,7 @@ class ComputeStack(LayerStack):
             self, "journal", site=site, bus_name=bus.name, key_arn=data.key_arn, dlq_arn=undelivered.arn
         )
         Arrivals(self, "arrivals", site=site, bus_name=bus.name, receiver=receiver, dlq_arn=undelivered.arn)
+        EveryMinute(self, "sweep", site=site, function=functions.add("sweep_payments"))
         EveryMinute(self, "aggregate", site=site, function=functions.add("aggregate_outcomes"))
         if site.settings.web.enabled:
             tier = self.consume(ApplicationTierOutputs)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from constructs import Construct
 
+from functions.catalogue import OPEN_PAYMENTS_INDEX
 from shared.key import RegionalKey
 from shared.site import Site
 from shared.stack import BuildInputs, LayerStack
 from stacks.data.buckets import ReceiptsBucket
 from stacks.data.contract import DATA, DataOutputs
 from stacks.data.key_users import key_users
-from stacks.data.tables import GlobalTable, VaultTable
+from stacks.data.tables import GlobalTable, Index, VaultTable
 from stacks.data.uploads import UploadsBucket
 
 
@@ -30,6 +31,7 @@ class DataStack(LayerStack):
             key=key,
             thing="payments",
             partition_key="payment_id",
+            index=Index(OPEN_PAYMENTS_INDEX, "open_in", "created_at"),
             owner_arn=owner.payments_table_arn if owner else None,
         )
         sessions = GlobalTable(

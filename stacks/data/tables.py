@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from cdktf import TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.data_aws_dynamodb_table import DataAwsDynamodbTable
 from cdktf_cdktf_provider_aws.dynamodb_table import (
     DynamodbTable,
     DynamodbTableAttribute,
+    DynamodbTableGlobalSecondaryIndex,
     DynamodbTablePointInTimeRecovery,
     DynamodbTableServerSideEncryption,
     DynamodbTableTtl,
@@ -18,11 +21,21 @@ from shared.key import RegionalKey
 from shared.site import Site
 
 
+@dataclass(frozen=True)
+class Index:
+    """A sparse index of the keys alone: it has the items that have both attributes (of type S)."""
+
+    name: str
+    partition_key: str
+    sort_key: str
+
+
 class GlobalTable(Construct):
     """This region's replica of a global table (PAY-02): on demand, point-in-time recovery, streams, the region's key.
 
     In the primary region it is the table itself; elsewhere a replica of the table whose ARN is given. The primary's
-    stack is applied first and destroyed last, and ignores replicas: they belong to their own regions' state.
+    stack is applied first and destroyed last, and ignores replicas: they belong to their own regions' state. DynamoDB
+    gives every replica the indexes of the table.
     Consistency is eventual, the last writer wins: a strongly consistent global table cannot span these regions
     (docs/decisions/eventually-consistent-global-tables.md).
     """
@@ -38,22 +51,27 @@ class GlobalTable(Construct):
         partition_key: str,
         owner_arn: str | None,
         expires_at: str | None = None,
+        index: Index | None = None,
     ) -> None:
         super().__init__(scope, id)
         self.name = site.name(thing)
         if owner_arn is None:
-            self._own(site, key, partition_key, expires_at)
+            self._own(site, key, partition_key, expires_at, index)
         else:
             self._replicate(site, key, owner_arn)
 
-    def _own(self, site: Site, key: RegionalKey, partition_key: str, expires_at: str | None) -> None:
+    def _own(
+        self, site: Site, key: RegionalKey, partition_key: str, expires_at: str | None, index: Index | None
+    ) -> None:
+        attributes = [partition_key, *([index.partition_key, index.sort_key] if index else [])]
         table = DynamodbTable(
             self,
             "table",
             name=self.name,
             billing_mode="PAY_PER_REQUEST",
             hash_key=partition_key,
-            attribute=[DynamodbTableAttribute(name=partition_key, type="S")],
+            attribute=[DynamodbTableAttribute(name=name, type="S") for name in attributes],
+            global_secondary_index=[_of_keys(index)] if index else None,
             stream_enabled=True,
             stream_view_type="NEW_AND_OLD_IMAGES",
             point_in_time_recovery=DynamodbTablePointInTimeRecovery(enabled=True),
@@ -103,6 +121,12 @@ class VaultTable(Construct):
             deletion_protection_enabled=site.production,
         )
         self.arn = table.arn
+
+
+def _of_keys(index: Index) -> DynamodbTableGlobalSecondaryIndex:
+    return DynamodbTableGlobalSecondaryIndex(
+        name=index.name, hash_key=index.partition_key, range_key=index.sort_key, projection_type="KEYS_ONLY"
+    )
 
 
 def _time_to_live(attribute: str | None) -> DynamodbTableTtl | None:

@@ -21,6 +21,7 @@ HTTPS = 443
 GATEWAY_ACTIONS = {
     "s3": ("s3:GetObject", "s3:PutObject"),
     "dynamodb": (
+        "dynamodb:BatchGetItem",
         "dynamodb:GetItem",
         "dynamodb:PutItem",
         "dynamodb:UpdateItem",
@@ -165,7 +166,7 @@ def _resources(site: Site, service: str) -> list[str]:
     secret = site.environment.processor.secret_name or ours
     return {
         "s3": [site.bucket_arn("*"), f"{site.bucket_arn('*')}/*"],
-        "dynamodb": [site.arn("dynamodb", f"table/{ours}")],
+        "dynamodb": [site.arn("dynamodb", f"table/{ours}"), site.arn("dynamodb", f"table/{ours}/index/*")],
         "states": [site.arn("states", f"stateMachine:{ours}")],
         "events": [site.arn("events", f"event-bus/{ours}")],
         # Secrets Manager ends a secret's ARN with six random characters.

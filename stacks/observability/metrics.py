@@ -16,6 +16,7 @@ from functions.catalogue import (
     FUNCTIONS,
     HANDED_OVER_METRIC,
     SERVICE_NAME,
+    SWEEP_METRICS,
     UNREADABLE_METRIC,
     WORKFLOW_FUNCTIONS,
 )
@@ -99,8 +100,11 @@ def _together(metrics: Sequence[Metric], template: str) -> Metric | Formula:
 
 
 def payments(site: Site, name: str, service: str = SERVICE) -> Metric:
-    """Payments that reached a state. Written by the functions in CloudWatch's embedded metric format, once each."""
-    return Metric(site.metrics_namespace, name, "Sum", {"service": service})
+    """Payments that reached a state, in a minute. Written by the functions in CloudWatch's embedded metric format:
+    once each, and summed up over all regions one value a minute. That value may be written twice, because a schedule's
+    event may come twice: so the highest counts, not their sum.
+    """
+    return Metric(site.metrics_namespace, name, "Maximum" if service == ALL_REGIONS else "Sum", {"service": service})
 
 
 def failure_rate(site: Site, service: str = SERVICE) -> Formula:
@@ -111,6 +115,13 @@ def failure_rate(site: Site, service: str = SERVICE) -> Formula:
 def unreadable_regions(site: Site) -> Metric:
     """How many regions the sums over all regions lack; written every minute."""
     return Metric(site.metrics_namespace, UNREADABLE_METRIC, "Maximum", {"service": ALL_REGIONS})
+
+
+def swept(site: Site, name: str, stat: str) -> Metric:
+    """What the region's sweeper has found or done; written every minute."""
+    if name not in SWEEP_METRICS:
+        raise ValueError(f"{name!r} is not written by the sweeper; allowed: {', '.join(SWEEP_METRICS)}")
+    return Metric(site.metrics_namespace, name, stat, {"service": SERVICE})
 
 
 # -- functions ------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from moto import mock_aws
 
 from functions.payments import aws, telemetry
 from functions.payments import settings as function_settings
+from functions.payments.open_payments import INDEX
 from functions.processor import connect
 from tests.functions.fakes import REGION, Context
 
@@ -32,6 +33,8 @@ ENVIRONMENT = {
     "VAULT_TABLE": "vault",
     "VAULT_RETENTION_DAYS": "30",
     "FAILOVER_ORDER": REGION,
+    "DOWN_AFTER_S": "180",
+    "STALE_AFTER_S": "300",
     "METRICS_REGIONS": "us-east-1,eu-west-1,ap-southeast-1",
     "AUTO_SCALING_GROUP": "web",
     "TARGET_GROUP_ARN": f"arn:aws:elasticloadbalancing:{REGION}:123456789012:targetgroup/web/1234567890123456",
@@ -110,11 +113,20 @@ class Cloud:
         return events
 
     def table(self, name: str, key: str, region: str = REGION) -> None:
+        names, indexes = [key], {}
+        if name == "payments":
+            names += ["open_in", "created_at"]
+            schema = [
+                {"AttributeName": one, "KeyType": kind} for one, kind in zip(names[1:], ("HASH", "RANGE"), strict=True)
+            ]
+            index = {"IndexName": INDEX, "KeySchema": schema, "Projection": {"ProjectionType": "KEYS_ONLY"}}
+            indexes = {"GlobalSecondaryIndexes": [index]}
         self.client("dynamodb", region).create_table(
             TableName=name,
             KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"}],
+            AttributeDefinitions=[{"AttributeName": one, "AttributeType": "S"} for one in names],
             BillingMode="PAY_PER_REQUEST",
+            **indexes,
         )
 
     def executions(self) -> list[Any]:

@@ -17,8 +17,10 @@ from functions.catalogue import EVERY_FUNCTION, FUNCTIONS, Env, FunctionSpec, Gr
 from functions.monitor_replication import settings as alert_settings
 from functions.payments import settings as payment_settings
 from functions.payments.errors import SettingsError
+from functions.payments.open_payments import INDEX
 from functions.payments.settings import (
     FailoverSettings,
+    HeartbeatSettings,
     LedgerSettings,
     ProcessorSettings,
     VaultSettings,
@@ -30,6 +32,7 @@ from functions.process_object.counts import UploadMetric
 from functions.register_targets import settings as target_settings
 from functions.sessions import settings as session_settings
 from functions.sessions.settings import SessionSettings
+from functions.sweep_payments.counts import SweepMetric
 from functions.uploads import settings as upload_settings
 
 ROOT = Path(functions.__file__).parent
@@ -40,6 +43,8 @@ TELEMETRY = {"LOG_LEVEL", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPA
 CALLS = {
     "put_item": "dynamodb:PutItem",
     "get_item": "dynamodb:GetItem",
+    "batch_get_item": "dynamodb:BatchGetItem",
+    "query": "dynamodb:Query",
     "update_item": "dynamodb:UpdateItem",
     "put_object": "s3:PutObject",
     "start_execution": "states:StartExecution",
@@ -85,6 +90,8 @@ def settings_read_by(spec: FunctionSpec) -> set[str]:
         made = {
             "ledger": LedgerSettings,
             "workflow": WorkflowSettings,
+            "open_payments": LedgerSettings,
+            "region_items": HeartbeatSettings,
             "vault": VaultSettings,
             "sessions": SessionSettings,
         }
@@ -143,7 +150,9 @@ def test_the_granted_actions_are_those_that_the_code_calls() -> None:
     [
         (Grant.LEDGER_CREATE, ["payments_api"]),
         (Grant.LEDGER_READ, ["payments_api", "take_over"]),
-        (Grant.WORKFLOW_START, ["payments_api", "take_over"]),
+        (Grant.LEDGER_READ_MANY, ["hand_over", "sweep_payments"]),
+        (Grant.LEDGER_LIST_OPEN, ["sweep_payments"]),
+        (Grant.WORKFLOW_START, ["payments_api", "take_over", "sweep_payments"]),
         (Grant.VAULT_PUT, ["payments_api"]),
         (Grant.VAULT_READ, ["payments_api"]),
         (Grant.METRICS_READ, ["aggregate_outcomes"]),
@@ -170,7 +179,7 @@ def test_the_trigger_and_the_place_of_every_function_are_told() -> None:
         "api": ["payments_api"],
         "stream": ["publish_changes"],
         "event": ["take_over"],
-        "schedule": ["aggregate_outcomes"],
+        "schedule": ["sweep_payments", "aggregate_outcomes"],
     }
     optional: dict[str, list[str]] = {}
     for spec in catalogue.CAPABILITY_FUNCTIONS:
@@ -202,6 +211,8 @@ def test_every_folder_with_a_handler_is_in_the_catalogue() -> None:
 def test_the_metrics_in_the_catalogue_are_those_that_are_counted() -> None:
     """PAY-12."""
     assert {*catalogue.METRICS, catalogue.HANDED_OVER_METRIC} == {metric.value for metric in Metric}
+    assert catalogue.OPEN_PAYMENTS_INDEX == INDEX
+    assert set(catalogue.SWEEP_METRICS) == {metric.value for metric in SweepMetric}
     assert set(catalogue.UPLOAD_METRICS) == {metric.value for metric in UploadMetric}
     names = (catalogue.ALL_REGIONS_SERVICE_NAME, catalogue.UNREADABLE_METRIC)
     assert names == (aggregation.SERVICE, aggregation.UNREADABLE)

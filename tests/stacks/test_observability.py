@@ -10,7 +10,14 @@ from typing import Any
 
 import pytest
 
-from functions.catalogue import HANDED_OVER_METRIC, METRICS, SERVICE_NAME, UNREADABLE_METRIC
+from functions.catalogue import (
+    ALL_REGIONS_SERVICE_NAME,
+    HANDED_OVER_METRIC,
+    METRICS,
+    SERVICE_NAME,
+    SWEEP_METRICS,
+    UNREADABLE_METRIC,
+)
 from rollout.sandbox.alarm_rules import ALARM, OK, Rule, next_state
 from rollout.sandbox.metric_math import Request, Series, Window
 from shared.config import Environment, parse
@@ -114,7 +121,7 @@ AWS_METRICS: dict[tuple[str, str], set[tuple[str, ...]]] = {
         for name in ("5xxErrorRate", "4xxErrorRate", "Requests")
     },
 }
-OWN_METRICS = {*METRICS, HANDED_OVER_METRIC, UNREADABLE_METRIC}
+OWN_METRICS = {*METRICS, *SWEEP_METRICS, HANDED_OVER_METRIC, UNREADABLE_METRIC}
 STATISTICS = {"Sum", "Average", "Minimum", "Maximum", "SampleCount", "p50", "p90", "p99"}
 
 REGION_SETS = {
@@ -327,9 +334,22 @@ def test_missing_data_means_what_it_means() -> None:
     for spec in region_alarms(next(sites(environment(REGION_SETS[3])))):
         of_the_table = any(metric.namespace == "AWS/DynamoDB" for metric in measured(spec.what))
         # Written every minute; its silence is what it is there to tell.
-        heartbeat = spec.thing == "all-regions-unreadable"
+        heartbeat = spec.thing in ("all-regions-unreadable", "open-payments")
         quiet = Missing.IS_BAD if heartbeat else Missing.IS_GOOD
         assert spec.missing is (Missing.SAYS_NOTHING if of_the_table else quiet), spec.thing
+
+
+@pytest.mark.parametrize("period_s", [60, 300])
+def test_a_sum_over_all_regions_that_is_written_twice_counts_once(period_s: int) -> None:
+    """PAY-12: a schedule's event may come twice, and then the function writes the minute's one value again."""
+    found = environment(REGION_SETS[3], alarms={"period_s": period_s})
+    spec = alarm("failure-rate-all-regions", found)
+    assert {metric.stat for metric in measured(spec.what)} == {"Maximum"}
+    assert spec.period_s == 60  # the highest of several minutes would be no sum
+    everywhere = [entry for _, entry in shown(all_regions(next(sites(found)))) if ALL_REGIONS_SERVICE_NAME in entry]
+    assert len(everywhere) == 2 * len(metrics.FINAL)
+    assert {entry[-1]["stat"] for entry in everywhere} == {"Maximum"}
+    assert {metric.stat for metric in measured(alarm("failure-rate", found).what)} == {"Sum"}
 
 
 def test_no_alarm_looks_at_the_newest_minute_alone() -> None:

@@ -79,6 +79,8 @@ class AlarmSpec:
         What the value is, with its unit.
     vital
         Whether the region is unwell when this is raised.
+    period_s
+        Over which values are put together; the configured one unless the metric allows only this.
     """
 
     thing: str
@@ -89,6 +91,7 @@ class AlarmSpec:
     missing: Missing
     patience: Patience
     vital: bool = False
+    period_s: int | None = None
 
 
 class Alarm(Construct):
@@ -110,7 +113,7 @@ class Alarm(Construct):
             treat_missing_data=spec.missing.value,
             alarm_actions=[topic_arn],
             ok_actions=[topic_arn],
-            **_measured(spec, site.settings.alarms.period_s),
+            **_measured(spec, spec.period_s or site.settings.alarms.period_s),
         )
 
 

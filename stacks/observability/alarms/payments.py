@@ -44,6 +44,8 @@ def payment_alarms(site: Site) -> list[AlarmSpec]:
             above=percent,
             missing=Missing.IS_GOOD,
             patience=at_once_when_late(settings, SUMS_LATE_BY),
+            # Of a minute's value the highest counts (`metrics.payments`): that of several minutes would be no sum.
+            period_s=60,
         ),
         AlarmSpec(
             thing="all-regions-unreadable",

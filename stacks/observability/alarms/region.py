@@ -15,6 +15,7 @@ from stacks.observability.alarms.functions import function_alarms, stream_alarms
 from stacks.observability.alarms.payments import payment_alarms
 from stacks.observability.alarms.queues import queue_alarms
 from stacks.observability.alarms.receipts import receipt_alarms
+from stacks.observability.alarms.sweeper import sweeper_alarms
 from stacks.observability.alarms.table import table_alarms
 from stacks.observability.alarms.workflow import workflow_alarms
 from stacks.observability.capabilities import capability_alarms
@@ -27,6 +28,7 @@ def region_alarms(site: Site, read: Readings = NOTHING_READ) -> list[AlarmSpec]:
     """Every metric alarm of a region; ``read`` is for those of capabilities."""
     return [
         *payment_alarms(site),
+        *sweeper_alarms(site),
         *api_alarms(site),
         *workflow_alarms(site),
         *function_alarms(site),

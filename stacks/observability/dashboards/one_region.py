@@ -76,6 +76,23 @@ def one_region(
                 "per minute",
                 lines(("handed over", metrics.payments(site, metrics.HANDED_OVER))),
             ),
+            graph(
+                "Left open, and taken up by the sweeper",
+                "per minute",
+                lines(
+                    ("started anew", metrics.swept(site, "PaymentsResumed", "Sum")),
+                    ("taken over, event lost", metrics.swept(site, "PaymentsTakenOverLostEvent", "Sum")),
+                    ("taken over, region down", metrics.swept(site, "PaymentsTakenOverRegionDown", "Sum")),
+                    ("stuck", metrics.swept(site, "PaymentsStuck", "Maximum")),
+                ),
+            ),
+            graph(
+                "Oldest open payment",
+                "s",
+                lines(("oldest", metrics.swept(site, "OldestOpenPayment", "Maximum"))),
+                limit=alarms.open_payment_s,
+            ),
+            graph("Duration of a sweep", "ms", lines(("longest", metrics.swept(site, "SweepDuration", "Maximum")))),
             heading("## Workflow"),
             graph(
                 "Executions of the workflow",

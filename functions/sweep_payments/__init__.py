@@ -1,0 +1,1 @@
+"""Finishing what was left open: in this region, on the way here, and in regions that are down."""
