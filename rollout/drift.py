@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rollout.plans.changes import path_text
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 SENSITIVE = "(sensitive)"
-# Says the same twice: what is set for the resource, and what is left of it with the provider's default tags.
-_REPEATED = {"tags_all": "tags"}
 _SHOWN = 120
 
 
@@ -157,14 +155,10 @@ def _undone(difference: Difference, planned: Mapping[str, Any]) -> bool:
 
 
 def _once(differences: Sequence[Difference]) -> tuple[Difference, ...]:
-    """Without what says the same a second time."""
-    paths = {one.path for one in differences}
-
-    def repeated(one: Difference) -> bool:
-        top, _, rest = one.path.partition(".")
-        return top in _REPEATED and f"{_REPEATED[top]}.{rest}" in paths
-
-    return tuple(one for one in differences if not repeated(one))
+    """Each tag once: ``tags`` leaves out what the provider's default tags say, so ``tags_all`` is the truth."""
+    whole = {one.path.removeprefix("tags_all."): one for one in differences if one.path.startswith("tags_all.")}
+    rest = [one for one in differences if one.path.removeprefix("tags.") not in whole and one not in whole.values()]
+    return (*rest, *(replace(one, path=f"tags.{key}") for key, one in whole.items()))
 
 
 def _of(marks: Any, key: Any) -> Any:

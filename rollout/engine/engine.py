@@ -9,7 +9,7 @@ from rollout.drift import drift
 from rollout.engine.deploy import deploy
 from rollout.engine.destroy import destroy
 from rollout.engine.run import Run, Steps
-from rollout.plans.apply import apply_saved
+from rollout.engine.saved import apply_saved
 from rollout.plans.diff import diff
 from rollout.plans.saved import PlanFolder
 from rollout.progress import Progress
@@ -70,7 +70,7 @@ class Engine:
         return run.report
 
     def apply_saved(self, folder: PlanFolder) -> RunReport:
-        """Apply saved plans; see :func:`rollout.plans.apply.apply_saved`."""
+        """Apply saved plans; see :func:`rollout.engine.saved.apply_saved`."""
         with self._run("deploy") as run:
             apply_saved(run, folder)
         return run.report

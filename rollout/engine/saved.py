@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rollout import selection
+from rollout.engine import change
+from rollout.engine.run import Run
+from rollout.engine.uptodate import UpToDate
 from rollout.plans.saved import PlanFolder, SavedPlanError, facts, fingerprint, hash_of, state_document
 from rollout.schedule import Status
 from rollout.state import DeployedStack
 from shared.contracts import StackId
 from shared.errors import TripointError, UsageError
-
-if TYPE_CHECKING:
-    from rollout.engine.run import Run
 
 
 class HalfAppliedError(TripointError):
@@ -39,7 +39,7 @@ def apply_saved(run: Run, folder: PlanFolder) -> None:
     """
     manifest = folder.read()
     _check_environment(run, folder, manifest)
-    causes = [*_expired(manifest, datetime.now(UTC)), *_tampered(folder, manifest)]
+    causes = [*_expired(manifest, datetime.now(UTC)), *_tampered(folder, manifest), *_nothing_to_apply(manifest)]
     if causes:
         raise SavedPlanError(causes)
     entries = _entries(run, manifest)
@@ -79,6 +79,7 @@ class _Applier:
         self._entries = entries
         self._states = states
         self._journal = journal
+        self._uptodate = UpToDate(run.project, run.tools)
         self._lock = Lock()
 
     def apply(self) -> None:
@@ -104,16 +105,14 @@ class _Applier:
         if state_document(self._states[stack]) != entry["state"]:
             raise HalfAppliedError(
                 f"its apply from this plan was begun at {noted['begun_at']} and did not finish; "
-                f"plan it again: tripoint diff {stack} --out <folder>"
+                f"plan it again: tripoint diff {stack} --out FOLDER"
             )
-        terraform = run.terraform(stack)
-        with run.timed(stack, "init"):
-            terraform.init()
+        if change.unfinished(run, stack):
+            raise HalfAppliedError(f"an earlier run of it was cut off; take it up first: tripoint deploy {stack}")
         self._note(stack, {"begun_at": datetime.now(UTC).isoformat(timespec="seconds")})
-        with run.timed(stack, "apply"):
-            run.result(stack).changes = terraform.apply_plan(self._folder.plan(stack).resolve(), run.listener(stack))
+        status = change.apply_plan(run, stack, self._folder.plan(stack).resolve(), self._uptodate)
         self._note(stack, {"state": state_document(run.project.store.read(stack))})
-        return Status.APPLIED
+        return status
 
     def _note(self, stack: StackId, facts: Mapping[str, Any]) -> None:
         with self._lock:
@@ -161,6 +160,14 @@ def _tampered(folder: PlanFolder, manifest: Mapping[str, Any]) -> list[str]:
             causes.append(f"{entry['stack']}: {name} is not the file that was saved")
     strangers = sorted(path.name for path in folder.path.glob("*.tfplan") if path.name not in planned)
     return [*causes, *(f"{name} is not among the saved plans" for name in strangers)]
+
+
+def _nothing_to_apply(manifest: Mapping[str, Any]) -> list[str]:
+    """Why there is nothing among the plans that may be applied, where that is so."""
+    stacks = manifest["stacks"]
+    if any("plan" in entry for entry in stacks):
+        return []
+    return [f"{entry['stack']}: {entry['refusal']}; never applied" for entry in stacks if entry["refusal"]]
 
 
 def _changed_facts(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
