@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from aws_lambda_powertools.event_handler import Response
-
+from functions.payments import gateway
 from functions.payments.errors import (
     FinalError,
     IdempotencyKeyReusedError,
@@ -14,6 +12,7 @@ from functions.payments.errors import (
     PaymentNotFoundError,
     TransientError,
 )
+from functions.payments.gateway import Answer
 from functions.payments.model import Payment
 from functions.payments.telemetry import logger
 from functions.payments.vault import Payer
@@ -24,17 +23,12 @@ from functions.payments_api.logic import Health, PayerElsewhereError
 _RETRY_AFTER_SECONDS = 1
 
 
-def answer(status: int, body: dict[str, Any], **headers: str) -> Response[str]:
+def answer(status: int, body: dict[str, Any], **headers: str) -> Answer:
     """A JSON answer; nothing of it may be cached on the way."""
-    return Response(
-        status_code=status,
-        content_type="application/json",
-        body=json.dumps(body),
-        headers=HEADERS | headers,
-    )
+    return gateway.answer(status, body, HEADERS | headers)
 
 
-def accepted(payment: Payment) -> Response[str]:
+def accepted(payment: Payment) -> Answer:
     """202: the payment is written down and being worked on.
 
     `Location` is relative (RFC 9110, 10.2.2) to `.../payments`: right behind a stage name, a
@@ -44,7 +38,7 @@ def accepted(payment: Payment) -> Response[str]:
     return answer(202, body, Location=f"./payments/{payment.payment_id}")
 
 
-def found(payment: Payment) -> Response[str]:
+def found(payment: Payment) -> Answer:
     """200: how a payment stands."""
     body: dict[str, Any] = {
         "payment_id": payment.payment_id,
@@ -61,17 +55,17 @@ def found(payment: Payment) -> Response[str]:
     return answer(200, body)
 
 
-def payer(payment_id: str, found: Payer) -> Response[str]:
+def payer(payment_id: str, found: Payer) -> Answer:
     """200: who pays."""
     return answer(200, {"payment_id": payment_id, "payer": found.to_document()})
 
 
-def health(state: Health) -> Response[str]:
+def health(state: Health) -> Answer:
     """200 or 503: whether traffic should come to this region."""
     return answer(200 if state is Health.OK else 503, {"status": str(state)})
 
 
-def refused(error: InvalidPaymentError) -> Response[str]:
+def refused(error: InvalidPaymentError) -> Answer:
     """400: which field, which value, and what is allowed."""
     return _error(
         400,
@@ -83,7 +77,7 @@ def refused(error: InvalidPaymentError) -> Response[str]:
     )
 
 
-def failed(error: Exception) -> Response[str]:
+def failed(error: Exception) -> Answer:
     """The answer to any other error; what is not ours to tell stays in the log."""
     if isinstance(error, PayerElsewhereError):
         return _error(404, "not_found", str(error), region=error.region)
@@ -95,13 +89,16 @@ def failed(error: Exception) -> Response[str]:
         return _error(409, "idempotency_key_reused", str(error))
     if isinstance(error, TransientError):
         logger.warning("downstream is not able", error=type(error).__name__, detail=str(error))
-        response = _error(503, "try_again", "the same request again will do no harm")
-        response.headers["Retry-After"] = str(_RETRY_AFTER_SECONDS)
-        return response
+        error_body = _body("try_again", "the same request again will do no harm")
+        return answer(503, error_body, **{"Retry-After": str(_RETRY_AFTER_SECONDS)})
     level = logger.error if isinstance(error, FinalError) else logger.exception
     level("request failed")
     return _error(500, "internal", "the request failed; the same request again does no harm")
 
 
-def _error(status: int, code: str, message: str, **more: str) -> Response[str]:
-    return answer(status, {"error": {"code": code, "message": message} | more})
+def _error(status: int, code: str, message: str, **more: str) -> Answer:
+    return answer(status, _body(code, message, **more))
+
+
+def _body(code: str, message: str, **more: str) -> dict[str, Any]:
+    return {"error": {"code": code, "message": message} | more}

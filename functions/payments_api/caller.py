@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 
-from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
-
 from functions.payments.errors import FinalError
+from functions.payments.gateway import Event
 from functions.payments.settings import CallerSettings, load
 
 _ASSUMED_ROLE = re.compile(r"arn:[\w-]+:sts::(?P<account>\d{12}):assumed-role/(?P<role>[\w+=,.@-]{1,64})/[\w+=,.@-]+")
@@ -24,7 +23,7 @@ class ForeignMerchantError(FinalError):
     """A merchant asked for a payment in another merchant's name."""
 
 
-def merchant(event: APIGatewayProxyEvent, settings: CallerSettings | None = None) -> str:
+def merchant(event: Event, settings: CallerSettings | None = None) -> str:
     """The id of the merchant that a request comes from.
 
     Raises
@@ -32,10 +31,10 @@ def merchant(event: APIGatewayProxyEvent, settings: CallerSettings | None = None
     NotAMerchantError
         When the caller is not the role of a merchant of this account.
     """
-    context = event.request_context
-    found = _ASSUMED_ROLE.fullmatch(context.identity.user_arn or "")
+    context = event["requestContext"]
+    found = _ASSUMED_ROLE.fullmatch(context["identity"].get("userArn") or "")
     before, _, after = (settings or load(CallerSettings)).merchant_roles.partition("{}")
-    if found and found["account"] == context.account_id:
+    if found and found["account"] == context["accountId"]:
         role = found["role"]
         if role.startswith(before) and role.endswith(after) and len(role) > len(before) + len(after):
             return role[len(before) : len(role) - len(after)]

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import binascii
-
-from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
-
 from functions.payments import request
 from functions.payments.errors import InvalidPaymentError
+from functions.payments.gateway import Event, body_of, header_of
 from functions.payments.request import PaymentRequest
 from functions.payments_api.caller import check_same
 
 
-def asked(event: APIGatewayProxyEvent, *, merchant: str) -> PaymentRequest:
+def asked(event: Event, *, merchant: str) -> PaymentRequest:
     """The payment that a merchant's event asks for.
 
     Raises
@@ -23,10 +20,9 @@ def asked(event: APIGatewayProxyEvent, *, merchant: str) -> PaymentRequest:
         When it asks in another merchant's name.
     """
     try:
-        body = event.decoded_body
-    except (binascii.Error, UnicodeDecodeError):
+        body = body_of(event)
+    except ValueError:
         raise InvalidPaymentError("body", None, "UTF-8 text") from None
-    keys = event.resolved_headers_field.get("Idempotency-Key") or []
-    parsed = request.parse(body, [keys] if isinstance(keys, str) else list(keys))
+    parsed = request.parse(body, header_of(event, "Idempotency-Key"))
     check_same(merchant, parsed.merchant_id)
     return parsed

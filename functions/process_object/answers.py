@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from aws_lambda_powertools.event_handler import Response
-
+from functions.payments import gateway
 from functions.payments.errors import TransientError
+from functions.payments.gateway import Answer
 from functions.payments.telemetry import logger
 from functions.uploads import summary_key
 from functions.uploads.errors import (
@@ -23,7 +23,7 @@ from functions.uploads.summary import Reason, Summary
 _CONFLICTS = (UploadBusyError, UploadSupersededError, SummaryConflictError, ClaimLostError)
 
 
-def summarized(key: str, summary: Summary) -> Response[str]:
+def summarized(key: str, summary: Summary) -> Answer:
     """200 with the summary, refused lines and all; 404 and 413 where nothing was read."""
     if summary.reason is Reason.VANISHED:
         return _error(404, "not_found", "no such object")
@@ -32,7 +32,7 @@ def summarized(key: str, summary: Summary) -> Response[str]:
     return _answer(200, {"key": key, "summary_key": summary_key(key), "summary": json.loads(summary.to_json())})
 
 
-def failed(error: Exception) -> Response[str]:
+def failed(error: Exception) -> Answer:
     """The answer to any error; what is not ours to tell stays in the log."""
     if isinstance(error, InvalidUploadRequestError):
         return _error(400, "invalid_request", str(error))
@@ -47,19 +47,14 @@ def failed(error: Exception) -> Response[str]:
     return _error(500, "internal", "the request failed; the same request again does no harm")
 
 
-def no_such_resource(_: Exception) -> Response[str]:
+def no_such_resource() -> Answer:
     """The answer to any other path or method."""
     return _error(404, "not_found", "no such resource")
 
 
-def _error(status: int, code: str, message: str) -> Response[str]:
+def _error(status: int, code: str, message: str) -> Answer:
     return _answer(status, {"error": {"code": code, "message": message}})
 
 
-def _answer(status: int, body: dict[str, Any]) -> Response[str]:
-    return Response(
-        status_code=status,
-        content_type="application/json",
-        body=json.dumps(body),
-        headers={"Cache-Control": "no-store"},
-    )
+def _answer(status: int, body: dict[str, Any]) -> Answer:
+    return gateway.answer(status, body, {"Cache-Control": "no-store"})

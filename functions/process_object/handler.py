@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
-
 from functions.payments import aws
+from functions.payments.gateway import Answer, Event, Routes
 from functions.payments.settings import load
 from functions.payments.telemetry import instrumented, logger
 from functions.process_object import API_BASE_PATH, answers, incoming
@@ -19,22 +18,19 @@ from functions.uploads.errors import UploadSupersededError
 from functions.uploads.settings import UploadSettings
 from functions.uploads.summary import Summary
 
-# Behind the custom domain the path starts with the base path; on the API's own host it does not.
-app = APIGatewayRestResolver(strip_prefixes=[f"/{API_BASE_PATH}"])
-app.exception_handler(Exception)(answers.failed)
-app.not_found(answers.no_such_resource)
+routes = Routes(API_BASE_PATH)
 
 
-@app.post("/process")
-def post_process() -> Response[str]:
-    upload = incoming.asked(app.current_event, load(UploadSettings).uploads_bucket)
+@routes.on("POST", "/process")
+def post_process(event: Event) -> Answer:
+    upload = incoming.asked(event, load(UploadSettings).uploads_bucket)
     return answers.summarized(upload.key, _process(upload))
 
 
 @instrumented
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if "Records" not in event:
-        return app.resolve(event, context)
+        return _answered(event)
     summaries = []
     for upload in incoming.notified(event):
         try:
@@ -42,6 +38,14 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         except UploadSupersededError:  # the newer version's own event comes, or has come
             logger.info("superseded", version=upload.version)
     return {"summaries": summaries}
+
+
+def _answered(event: Event) -> Answer:
+    route = routes.find(event)
+    try:
+        return route() if route else answers.no_such_resource()
+    except Exception as error:
+        return answers.failed(error)
 
 
 def _process(upload: Upload) -> Summary:

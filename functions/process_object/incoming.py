@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import binascii
 import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote_plus
 
-from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
-
+from functions.payments.gateway import Event, body_of
 from functions.process_object.logic import Upload
 from functions.uploads.errors import InvalidUploadRequestError
 
@@ -28,11 +26,11 @@ def notified(event: Mapping[str, Any]) -> list[Upload]:
     ]
 
 
-def asked(event: APIGatewayProxyEvent, bucket: str) -> Upload:
+def asked(event: Event, bucket: str) -> Upload:
     """The upload that a request is about, or InvalidUploadRequestError."""
     try:
-        body = json.loads(event.decoded_body or "")
-    except (ValueError, binascii.Error, RecursionError):
+        body = json.loads(body_of(event) or "")
+    except (ValueError, RecursionError):
         raise InvalidUploadRequestError(_ALLOWED) from None
     if not isinstance(body, dict) or body.keys() != {"key"} or not isinstance(body["key"], str):
         raise InvalidUploadRequestError(_ALLOWED)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
-from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,8 +19,8 @@ SETTINGS = CallerSettings(aws_region="eu-west-1", merchant_roles="tripoint-merch
 OURS = "arn:aws:sts::123456789012:assumed-role"
 
 
-def event(user_arn: str | None, account: str = "123456789012") -> APIGatewayProxyEvent:
-    return APIGatewayProxyEvent({"requestContext": {"accountId": account, "identity": {"userArn": user_arn}}})
+def event(user_arn: str | None, account: str = "123456789012") -> dict[str, Any]:
+    return {"requestContext": {"accountId": account, "identity": {"userArn": user_arn}}}
 
 
 def test_the_role_says_which_merchant_calls() -> None:
