@@ -55,6 +55,12 @@ class Status(StrEnum):
         return self not in (Status.PENDING, Status.RUNNING)
 
 
+_PER_CORE = 4
+# Terraform and the provider at their largest, together.
+_STACK_GIB = 1.0
+_MOST = 16
+
+
 class Schedule:
     """Which stacks may run now. The graph given is the one to run: for a destroy, the reversed one."""
 
@@ -108,9 +114,16 @@ def _heights(graph: Graph) -> dict[StackId, int]:
     return height
 
 
-def default_parallelism() -> int:
-    """How many stacks run at once. One more than cores: Terraform waits for AWS more than it computes."""
-    return (os.cpu_count() or 1) + 1
+def default_parallelism(cores: int | None = None, memory_gib: float | None = None) -> int:
+    """How many stacks run at once on a machine; this one when not given.
+
+    Terraform waits for AWS far more than it computes, so four per core, as many as half of the memory holds, 16 at the
+    most: docs/decisions/provider-start-up.md.
+    """
+    cores = cores or os.cpu_count() or 1
+    if memory_gib is None:
+        memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return max(1, min(_PER_CORE * cores, int(memory_gib / 2 / _STACK_GIB), _MOST))
 
 
 def run(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rollout.schedule import Schedule, Status, run
+from rollout.schedule import Schedule, Status, default_parallelism, run
 from shared.contracts import Graph, StackId
 from tests.rollout.support import graph_from, stack
 
@@ -164,3 +164,11 @@ def test_a_stack_cannot_start_before_its_needs() -> None:
     schedule = Schedule(graph_from({"a": [], "b": ["a"]}))
     with pytest.raises(ValueError, match="may not start"):
         schedule.start(stack("b"))
+
+
+@pytest.mark.parametrize(
+    ("cores", "memory_gib", "stacks"), [(2, 24, 8), (2, 8, 4), (1, 1, 1), (4, 16, 8), (8, 64, 16), (64, 256, 16)]
+)
+def test_as_many_stacks_at_once_as_cores_and_memory_allow(cores: int, memory_gib: float, stacks: int) -> None:
+    assert default_parallelism(cores, memory_gib) == stacks
+    assert default_parallelism() >= 1
