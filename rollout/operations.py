@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from rollout.project import DEFAULT_CONFIG, Project
+from rollout.promote import TIMEOUT_S as PROMOTION_TIMEOUT_S
 from rollout.target import Target
 from shared.errors import UsageError
 
@@ -73,7 +74,7 @@ def promote(
         bool,
         typer.Option("--allow-data-loss", help="The region that writes is down: lose what was not replicated."),
     ] = False,
-    timeout: Annotated[float, typer.Option("--timeout", min=1, help="Seconds to wait.")] = 1_800.0,
+    timeout: Annotated[float, typer.Option("--timeout", min=1, help="Seconds to wait.")] = PROMOTION_TIMEOUT_S,
     config: ConfigOption = None,
 ) -> None:
     """Make a region's cluster the writer of a store, and wait until it is."""

@@ -17,6 +17,7 @@ from typing import Self
 
 from rollout import plugins, schedule
 from rollout.children import Children, InterruptedRunError
+from rollout.engine.advice import advice
 from rollout.interrupts import Interrupts
 from rollout.plugins import Plugins
 from rollout.progress import Line, Progress
@@ -114,7 +115,7 @@ class Run:
     @property
     def tools(self) -> dict[str, str]:
         """The versions that a result depends on; the provider's is in the synthesized JSON."""
-        return {"terraform": f"{self.tool.name} {self.tool.version}", "tripoint": own_version()}
+        return {self.tool.name: self.tool.version, "tripoint": own_version()}
 
     # -- phases -----------------------------------------------------------------------------------
 
@@ -311,7 +312,7 @@ class Run:
             with suppress(StateError):
                 held = self.project.store.lock(stack)
         if held is None:
-            return error.lines or [str(error)]
+            return [*(error.lines or [str(error)]), *advice(error)]
         # Of Terraform's own refusal nothing is left to say; a kill is still worth telling.
         kill = [line for line in error.lines[:1] if "killed" in line]
         return [*kill, str(held), held.remedy]

@@ -23,6 +23,8 @@ from shared.contracts import StackId
 LAYERS = ("network", "data")
 # The same command again, so often at most, until it says that all is done.
 REPEATS = 4
+# In how many rounds the next run is disturbed too.
+TWICE = 0.25
 
 
 @dataclass
@@ -96,10 +98,12 @@ class Drill:
         """Disturb one run at a moment, and perhaps the one after it; then let the same command finish."""
         dice = random.Random(seed)
         result = Round(number, seed)
-        self._fresh()
-        begin = time.monotonic()
-        code = self._disturbed(result, dice, takes_s)
-        if dice.random() < 0.25:
+        while not result.kills:
+            # A run that was over before its moment came is not a disturbed one.
+            self._fresh()
+            begin = time.monotonic()
+            code = self._disturbed(result, dice, takes_s)
+        if dice.random() < TWICE:
             code = self._disturbed(result, dice, takes_s / 2)
         while (code != 0 or not result.again) and result.again < REPEATS:
             result.again += 1
@@ -123,7 +127,7 @@ class Drill:
 
     def _disturbed(self, result: Round, dice: random.Random, takes_s: float) -> int:
         victim = dice.choice(list(Victim))
-        moment = dice.uniform(0.0, takes_s)
+        moment = dice.uniform(0.0, 0.9 * takes_s)
         begin = time.monotonic()
         run = self._start()
         while time.monotonic() < begin + moment and run.poll() is None:
