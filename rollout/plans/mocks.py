@@ -221,7 +221,7 @@ def _add_guard(document: dict[str, Any], mocked: Sequence[str]) -> None:
         "condition": '${self.id == ""}',
         "error_message": "Planned with mock outputs of stacks that were not deployed: this plan is never applied.",
     }
-    document.setdefault("resource", {})[kind] = {name: {"lifecycle": {"postcondition": [refusal]}}}
+    document.setdefault("resource", {}).setdefault(kind, {})[name] = {"lifecycle": {"postcondition": [refusal]}}
 
 
 def _state(outputs: Mapping[str, Any]) -> dict[str, Any]:
