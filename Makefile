@@ -1,6 +1,7 @@
 # Everything needs only python3 (3.11 to 3.13) and make; the rest is installed into .venv and .tools.
 PYTHON ?= python3
 CONFIG ?= config/sandbox.toml
+BENCH ?= all
 IAM_RECORD := .tripoint/iam-record.json
 BIN := .venv/bin
 TRIPOINT := $(BIN)/tripoint
@@ -60,8 +61,8 @@ integration: setup ## Tests of the deployed system, in a sandbox of their own
 synth: setup ## Write the Terraform JSON of all stacks
 	@$(TRIPOINT) synth --config $(CONFIG)
 
-bench: setup ## Time the synthesis with the stock and the lazy provider import
-	@$(BIN)/python -m rollout.benchmarks
+bench: setup ## Measure synthesis, rollouts beside the cdktf CLI and a shell loop, growth (BENCH="peers --regions 2 --layers data")
+	@$(BIN)/python -m rollout.benchmarks $(BENCH)
 
 mutate-iam: setup ## Remove each granted action, one at a time: which call of the integration tests fails?
 	@TRIPOINT_IAM_RECORD=$(IAM_RECORD) $(BIN)/pytest tests/integration --ignore=tests/integration/capabilities \

@@ -1,0 +1,116 @@
+"""The measurements as an SVG picture: bars for the ways compared, lines for the growth with regions."""
+
+from __future__ import annotations
+
+from html import escape
+
+from rollout.benchmarks import growth, peers
+from rollout.benchmarks.results import Results, Task, median
+
+WIDTH, HEIGHT = 960, 420
+_TOP, _BOTTOM, _LEFT = 70, 370, 60
+_COLOURS = ("#1f6feb", "#8c959f", "#d4730b")
+
+
+def render(results: Results) -> str:
+    """The picture."""
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
+        'font-family="sans-serif" font-size="12" fill="#24292f">',
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
+        *_bars(results, _LEFT, 400),
+        *_lines(results, 560, 360),
+        "</svg>",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _bars(results: Results, left: int, width: int) -> list[str]:
+    tasks = (Task.ROLLOUT, Task.LAYER, Task.NOTHING)
+    ways = list(dict.fromkeys(figure.way for figure in results.figures if figure.part == peers.PART))
+    values = {
+        (task, way): median(found) for task in tasks for way in ways if (found := results.of(peers.PART, way, task))
+    }
+    if not values:
+        return []
+    top = max(values.values())
+    parts = [_text(left, 24, "Against peers: wall seconds", size=15), *_axis(left, width, top)]
+    group = width / len(tasks)
+    bar = group * 0.8 / len(ways)
+    for index, task in enumerate(tasks):
+        begin = left + index * group + group * 0.1
+        parts.append(_text(begin + group * 0.4, _BOTTOM + 20, task, anchor="middle"))
+        for number, way in enumerate(ways):
+            value = values.get((task, way))
+            if value is None:
+                continue
+            y = _y(value, top)
+            x = begin + number * bar
+            parts.append(
+                f'<rect x="{x:.1f}" y="{y:.1f}" width="{bar * 0.9:.1f}" height="{_BOTTOM - y:.1f}" '
+                f'fill="{_COLOURS[number % 3]}"/>'
+            )
+            parts.append(_text(x + bar * 0.45, y - 4, f"{value:.0f}", anchor="middle"))
+    for number, way in enumerate(ways):
+        parts += _key(left + number * 110, 44, _COLOURS[number % 3], way)
+    return parts
+
+
+def _lines(results: Results, left: int, width: int) -> list[str]:
+    counts = sorted({figure.regions for figure in results.figures if figure.part == growth.PART})
+    if not counts:
+        return []
+    series = {
+        task: [
+            (count, median(found)) for count in counts if (found := results.of(growth.PART, "tripoint", task, count))
+        ]
+        for task in (Task.ROLLOUT, Task.NOTHING, Task.SYNTHESIS)
+    }
+    series = {task: points for task, points in series.items() if points}
+    first = series.get(Task.ROLLOUT, [(counts[0], 1.0)])[0]
+    linear = [(count, first[1] * count / first[0]) for count in counts]
+    top = max(value for points in (*series.values(), linear) for _, value in points)
+    parts = [_text(left, 24, "Growth with regions: wall seconds", size=15), *_axis(left, width, top)]
+
+    def x(count: int) -> float:
+        return left + width * count / max(counts)
+
+    def path(points: list[tuple[int, float]], style: str) -> str:
+        dots = " ".join(f"{x(count):.1f},{_y(value, top):.1f}" for count, value in points)
+        return f'<polyline points="{dots}" fill="none" {style}/>'
+
+    parts += [_text(x(count), _BOTTOM + 20, f"{count}", anchor="middle") for count in counts]
+    parts.append(path(linear, 'stroke="#8c959f" stroke-dasharray="4 4"'))
+    parts += _key(left, 44, "#8c959f", "linear from the first rollout")
+    for number, (task, points) in enumerate(series.items()):
+        colour = _COLOURS[0] if number == 0 else ("#1a7f37", _COLOURS[2])[number - 1]
+        parts.append(path(points, f'stroke="{colour}" stroke-width="2"'))
+        for count, value in points:
+            parts.append(f'<circle cx="{x(count):.1f}" cy="{_y(value, top):.1f}" r="3" fill="{colour}"/>')
+            parts.append(_text(x(count), _y(value, top) - 7, f"{value:.0f}", anchor="middle"))
+        parts += _key(left + 190 + (number % 2) * 100, 44 + (number // 2) * 16, colour, task)
+    return parts
+
+
+def _axis(left: int, width: int, top: float) -> list[str]:
+    return [
+        f'<line x1="{left}" y1="{_BOTTOM}" x2="{left + width}" y2="{_BOTTOM}" stroke="#57606a"/>',
+        *(
+            f'<line x1="{left}" y1="{_y(top * part / 4, top):.1f}" x2="{left + width}" '
+            f'y2="{_y(top * part / 4, top):.1f}" stroke="#d0d7de"/>'
+            + _text(left - 6, _y(top * part / 4, top) + 4, f"{top * part / 4:.0f}", anchor="end")
+            for part in range(1, 5)
+        ),
+    ]
+
+
+def _y(value: float, top: float) -> float:
+    return _BOTTOM - (_BOTTOM - _TOP - 20) * value / top
+
+
+def _key(x: float, y: float, colour: str, text: str) -> list[str]:
+    return [f'<rect x="{x}" y="{y - 9}" width="10" height="10" fill="{colour}"/>', _text(x + 14, y, text)]
+
+
+def _text(x: float, y: float, text: str, *, anchor: str = "start", size: int = 12) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}">{escape(text)}</text>'
