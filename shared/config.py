@@ -235,7 +235,7 @@ class FailoverSettings(Section):
     """
 
     order: list[str] = Field(default_factory=list)
-    stale_after_s: Annotated[int, Field(ge=300, le=3_600)] = 300
+    stale_after_s: Annotated[int, Field(ge=250, le=3_600)] = 300
     down_after_s: Annotated[int, Field(ge=90, le=3_600)] = 180
 
 

@@ -87,6 +87,10 @@ def test_every_shipped_configuration_is_accepted(path: Path) -> None:
         ({"project/owner": "a\nb"}, "project.owner", "a\\nb", "must match"),
         ({"project/name": "Tri$(id)"}, "project.name", "'Tri$(id)'", "must match"),
         ({"logs/retention_days": 8}, "logs.retention_days", "8", "7"),
+        ({"failover/down_after_s": 60}, "failover.down_after_s", "60", "greater than or equal to 90"),
+        ({"failover/stale_after_s": 240}, "failover.stale_after_s", "240", "greater than or equal to 250"),
+        ({"failover/stale_after_s": "300"}, "failover.stale_after_s", "'300'", "integer"),
+        ({"alarms/open_payment_s": 0}, "alarms.open_payment_s", "0", "greater than or equal to 60"),
     ],
 )
 def test_refusal_names_field_value_and_what_is_allowed(

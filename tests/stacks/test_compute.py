@@ -7,6 +7,8 @@ import json
 from functions.catalogue import FUNCTIONS, WORKFLOW_FUNCTIONS
 from functions.payments.events import DETAIL_TYPES
 from functions.payments.model import Status
+from functions.workflow import DEFINITION
+from shared.config import FailoverSettings
 from tests.stacks.conftest import Synthesized
 
 
@@ -87,6 +89,19 @@ def test_changes_are_captured_once_over_all_regions(sandbox: Synthesized) -> Non
         assert mapping["bisect_batch_on_function_error"] is True
         assert mapping["maximum_record_age_in_seconds"] == 3600
         assert "changes-dlq" in mapping["destination_config"]["on_failure"]["destination_arn"]
+
+
+def test_nothing_is_started_anew_while_its_workflow_may_run(sandbox: Synthesized) -> None:
+    """PAY-23: the least that `failover.stale_after_s` may be is more than the longest run."""
+    longest = json.loads(DEFINITION.read_text())["TimeoutSeconds"]
+    (least,) = (one.ge for one in FailoverSettings.model_fields["stale_after_s"].metadata if hasattr(one, "ge"))
+    assert least > longest
+    for region in sandbox.environment.regions:
+        functions = sandbox.resources(f"compute-{region}", "aws_lambda_function").values()
+        (sweeper,) = (one for one in functions if one["function_name"] == "tripoint-sweep-payments-sandbox")
+        variables = sweeper["environment"]["variables"]
+        assert (variables["STALE_AFTER_S"], variables["DOWN_AFTER_S"]) == ("300", "180")
+        assert variables["FAILOVER_ORDER"].split(",") == list(sandbox.environment.failover_order)
 
 
 def test_payment_is_forwarded_once_and_never_loops(sandbox: Synthesized) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from fnmatch import fnmatchcase
 from typing import Any
 
+from functions.catalogue import OPEN_PAYMENTS_INDEX
 from tests.stacks.conftest import Synthesized
 
 
@@ -53,6 +55,34 @@ def test_primary_owns_the_table_and_the_others_replicate_with_their_own_key(sand
             assert "data-us-east-1" in replica["global_table_arn"]
             assert replica["kms_key_arn"].startswith("${aws_kms_key.")
             assert replica["point_in_time_recovery"] is True
+
+
+def test_payments_have_an_index_of_what_is_open(sandbox: Synthesized) -> None:
+    """PAY-02, PAY-23: of the keys alone, which a payment's progress never changes; the sweeper may ask it, no more."""
+    tables = sandbox.resources("data-us-east-1", "aws_dynamodb_table").values()
+    (payments,) = (table for table in tables if table["hash_key"] == "payment_id" and "stream_enabled" in table)
+    (index,) = payments["global_secondary_index"]
+    assert index == {
+        "name": OPEN_PAYMENTS_INDEX,
+        "hash_key": "open_in",
+        "range_key": "created_at",
+        "projection_type": "KEYS_ONLY",
+    }
+    assert {one["name"] for one in payments["attribute"]} == {"payment_id", "open_in", "created_at"}
+    arn = f"table/{payments['name']}/index/{OPEN_PAYMENTS_INDEX}"
+    for region in sandbox.environment.regions:
+        asked = [
+            statement
+            for policy in sandbox.resources(f"compute-{region}", "aws_iam_role_policy").values()
+            for statement in json.loads(policy["policy"])["Statement"]
+            if "dynamodb:Query" in statement["Action"]
+        ]
+        assert [(one["Sid"], one["Action"]) for one in asked] == [("LedgerListOpen", ["dynamodb:Query"])]
+        assert asked[0]["Resource"][0].endswith(f"/index/{OPEN_PAYMENTS_INDEX}")
+        endpoints = sandbox.resources(f"network-{region}", "aws_vpc_endpoint").values()
+        (dynamodb,) = (one for one in endpoints if one["service_name"].endswith(".dynamodb"))
+        (statement,) = json.loads(dynamodb["policy"])["Statement"]
+        assert any(fnmatchcase(f"arn:aws:dynamodb:{region}:000000000000:{arn}", one) for one in statement["Resource"])
 
 
 def test_simulators_table_goes_with_the_simulator(sandbox: Synthesized, aws: Synthesized) -> None:
