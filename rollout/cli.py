@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rollout import graphs, outputs
+from rollout.contracts import command as contracts_command
 from rollout.drills import command as drill_command
 from rollout.engine import Engine
 from rollout.graph_picture import as_svg
@@ -473,6 +474,7 @@ def _what_next(project: Project) -> list[str]:
 
 register(app)
 reconcile_command.register(app)
+contracts_command.register(app)
 drill_command.register(app)
 plan_commands.register(app)
 report_commands.register(app)

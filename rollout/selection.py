@@ -83,6 +83,7 @@ def check_upstream(
     chosen: Collection[StackId],
     deployed: Mapping[StackId, Collection[str]],
     promised: Callable[[StackId], Collection[str]],
+    owner: Callable[[StackId], str],
 ) -> None:
     """Refuse to deploy stacks whose producers are neither deployed nor among them (LAY-03, LAY-08).
 
@@ -92,16 +93,19 @@ def check_upstream(
         The deployed stacks, each with the names of its deployed outputs.
     promised
         The outputs that a stack's contract promises.
+    owner
+        Who answers for a stack's layer.
 
     Raises
     ------
     UpstreamMissingError
-        Naming the stacks that are missing, or the outputs that a deployed one lacks.
+        Naming the stacks that are missing, or the outputs that a deployed one lacks, and their owners.
     """
     missing = [stack for stack in graph.order if stack in graph.all_needs(chosen) and stack not in deployed]
     if missing:
+        owned = ", ".join(f"{stack} (owner {owner(stack)})" for stack in missing)
         raise UpstreamMissingError(
-            f"{_names(chosen)}: upstream stacks are not deployed: {_names(missing)}; deploy them first, "
+            f"{_names(chosen)}: upstream stacks are not deployed: {owned}; deploy them first, "
             "or everything with: tripoint rollout"
         )
     for stack in chosen:
@@ -109,8 +113,8 @@ def check_upstream(
             lacking = [] if need in chosen else [name for name in promised(need) if name not in deployed[need]]
             if lacking:
                 raise UpstreamMissingError(
-                    f"{stack}: upstream stack {need} is deployed without the outputs {', '.join(lacking)}; "
-                    f"deploy it again first: tripoint deploy {need}"
+                    f"{stack}: upstream stack {need} (owner {owner(need)}) is deployed without the outputs "
+                    f"{', '.join(lacking)}; deploy it again first: tripoint deploy {need}"
                 )
 
 

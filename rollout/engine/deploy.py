@@ -37,7 +37,7 @@ def deploy(run: Run, stacks: Sequence[StackId], *, retire: bool = False, every: 
         deployed = run.project.deployed()
         outputs = {stack: state.outputs for stack, state in deployed.items()}
         strays = run.strays(stacks)
-    selection.check_upstream(graph, stacks, outputs, run.promised)
+    selection.check_upstream(graph, stacks, outputs, run.promised, lambda stack: run.project.spec(stack).owner)
     if strays and not retire:
         raise selection.StrayStacksError(strays)
     first = selection.withdrawals(graph, stacks, outputs, run.promised)

@@ -12,8 +12,13 @@ from rollout.selection import (
     select,
     to_destroy,
 )
+from shared.contracts import StackId
 from shared.errors import UsageError
 from tests.rollout.support import GRAPH, REGIONS, SPECS, ids, promised
+
+
+def owner(stack: StackId) -> str:
+    return next(spec.owner for spec in SPECS if spec.name == stack.name)
 
 
 def test_a_layer_means_all_its_stacks_in_all_regions() -> None:
@@ -63,20 +68,23 @@ def test_a_restricted_graph_keeps_needs_through_what_was_left_out() -> None:
 def test_deploying_without_upstream_names_what_is_missing() -> None:
     """LAY-03."""
     deployed = {stack: promised(stack) for stack in ids("network-eu-west-1", "data-us-east-1")}
-    with pytest.raises(UpstreamMissingError, match=r"^compute-eu-west-1: .* not deployed: data-eu-west-1; deploy"):
-        check_upstream(GRAPH, ids("compute-eu-west-1"), deployed, promised)
+    with pytest.raises(
+        UpstreamMissingError, match=r"^compute-eu-west-1: .* not deployed: data-eu-west-1 \(owner team-data\); "
+    ):
+        check_upstream(GRAPH, ids("compute-eu-west-1"), deployed, promised, owner)
 
 
 def test_deploying_on_upstream_that_lacks_an_output_names_it() -> None:
     """LAY-08: live, not only in the code."""
     deployed = {stack: promised(stack) for stack in GRAPH.order}
     deployed[ids("network-eu-west-1")[0]].remove("vpc_id")
-    with pytest.raises(UpstreamMissingError, match=r"network-eu-west-1 is deployed without the outputs vpc_id; "):
-        check_upstream(GRAPH, ids("compute-eu-west-1"), deployed, promised)
+    lacking = r"network-eu-west-1 \(owner team-network\) is deployed without the outputs vpc_id; "
+    with pytest.raises(UpstreamMissingError, match=lacking):
+        check_upstream(GRAPH, ids("compute-eu-west-1"), deployed, promised, owner)
 
 
 def test_upstream_that_is_deployed_together_needs_no_outputs_yet() -> None:
-    check_upstream(GRAPH, GRAPH.order, {}, promised)
+    check_upstream(GRAPH, GRAPH.order, {}, promised, owner)
 
 
 def test_destroying_below_deployed_stacks_is_refused_and_names_them() -> None:
