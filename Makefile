@@ -7,7 +7,7 @@ BIN := .venv/bin
 TRIPOINT := $(BIN)/tripoint
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rollout down drill test scan audit lint types unit functions integration mutate-iam synth docs bench format clean
+.PHONY: help setup rollout down drill test scan audit lint types unit functions integration mutate-iam synth docs bench bench-functions format clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ synth: setup ## Write the Terraform JSON of all stacks
 
 bench: setup ## Measure synthesis, rollouts beside the cdktf CLI and a shell loop, growth (BENCH="peers --regions 2 --layers data")
 	@$(BIN)/python -m rollout.benchmarks $(BENCH)
+
+bench-functions: setup ## Cold start and memory of every function beside an empty Powertools handler and bare boto3
+	@$(BIN)/python -m rollout.cold_start
 
 mutate-iam: setup ## Remove each granted action, one at a time: which call of the integration tests fails?
 	@TRIPOINT_IAM_RECORD=$(IAM_RECORD) $(BIN)/pytest tests/integration --ignore=tests/integration/capabilities \

@@ -1,15 +1,14 @@
 // Loaded by Node.js before jsii's runtime (shared/node.py): the provider's bindings are 2,200 modules, and the package's
 // index.js requires them all. lazy-index.js, which `cdktf get` generates beside it, exports the same names and requires
-// each module when it is asked for. A Node.js without registerHooks (before 22.15) loads all of them, as without this.
+// each module when it is asked for. Node's own hooks (registerHooks) do the same, slower and from 22.15 on only.
 "use strict";
 
-const { registerHooks } = require("node:module");
+const Module = require("node:module");
 
-const INDEX = /\/node_modules\/@cdktf\/provider-aws\/lib\/index\.js$/;
+const INDEX = /[\\/]node_modules[\\/]@cdktf[\\/]provider-aws[\\/]lib[\\/]index\.js$/;
+const resolveFilename = Module._resolveFilename;
 
-registerHooks?.({
-  resolve(specifier, context, nextResolve) {
-    const found = nextResolve(specifier, context);
-    return INDEX.test(found.url) ? { ...found, url: found.url.replace(/index\.js$/, "lazy-index.js") } : found;
-  },
-});
+Module._resolveFilename = function (...request) {
+  const file = resolveFilename.apply(this, request);
+  return INDEX.test(file) ? file.replace(/index\.js$/, "lazy-index.js") : file;
+};

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-
 import pytest
 
 from shared.node import lazy_provider, use_supported_node
@@ -85,11 +84,3 @@ def test_the_users_own_node_options_stay(provider: Path, monkeypatch: pytest.Mon
     with lazy_provider():
         assert run_node(provider) == ["loaded", "vpc", "kept"]
     assert os.environ["NODE_OPTIONS"] == f"--require {own}"
-
-
-def test_a_node_that_knows_no_hooks_loads_everything(provider: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    old = provider / "old.cjs"
-    old.write_text("require('node:module').registerHooks = undefined")
-    monkeypatch.setenv("NODE_OPTIONS", f"--require {old}")
-    with lazy_provider():
-        assert run_node(provider) == ["loaded", "vpc", "loaded", "vpn"]
