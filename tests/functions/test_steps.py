@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.client import BaseClient
 
 from functions.catalogue import WORKFLOW_FUNCTIONS
 from functions.payments import telemetry
@@ -27,7 +26,6 @@ from tests.functions.conftest import Cloud
 from tests.functions.fakes import REGION, Context, a_payment
 from tests.functions.interpreter import Ended, run
 from tests.functions.platform import DEFINITION
-from tests.functions.test_payments_api import signed_by
 
 
 def handler_of(function: str) -> Any:
@@ -80,49 +78,6 @@ def test_a_payment_is_recorded_charged_and_counted_alike(
     kept = cloud.s3.list_objects_v2(Bucket="receipts").get("Contents", [])
     if status is Status.SETTLED:
         assert [one["Key"] for one in kept] == [receipt_key(payment)] == [payment.receipt_key]
-
-
-@pytest.mark.parametrize("payer", [None, {"name": "Ada"}])
-def test_the_aws_calls_of_a_settled_payment_from_request_to_receipt(
-    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, payer: dict[str, str] | None
-) -> None:
-    """PAY-21: the budget; a payer costs one call more. Three calls are the simulated processor's own."""
-    cloud.s3, cloud.states  # noqa: B018
-    calls: list[str] = []
-    make = BaseClient._make_api_call
-
-    def counted_call(self: BaseClient, name: str, request: dict[str, Any]) -> Any:
-        calls.append(f"{name} {request.get('TableName', '')}".strip())
-        return make(self, name, request)
-
-    monkeypatch.setattr(BaseClient, "_make_api_call", counted_call)
-    body = {"amount": 1299, "currency": "EUR", "merchant_id": "m-1", "payment_method": "tok_visa"}
-    request = {
-        "httpMethod": "POST",
-        "path": "/payments",
-        "multiValueHeaders": {"Idempotency-Key": ["key-1"]},
-        "headers": {"Idempotency-Key": "key-1"},
-        "body": json.dumps(body | ({"payer": payer} if payer else {})),
-        "requestContext": {
-            "path": "/payments",
-            "requestId": "r",
-            "accountId": "123456789012",
-            "identity": {"userArn": signed_by("m-1")},
-        },
-    }
-    assert invoke("payments_api", request)["statusCode"] == 202
-    assert run(DEFINITION, a_payment().to_document(), invoke).state == "Settled"
-    assert calls == [
-        *(["PutItem vault"] if payer else []),
-        "PutItem payments",
-        "StartExecution",
-        "PutItem processor",
-        "UpdateItem payments",
-        "GetItem processor",
-        "PutItem processor",
-        "PutObject",
-        "UpdateItem payments",
-    ]
 
 
 def test_running_it_again_counts_nothing_and_changes_nothing(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
