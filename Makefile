@@ -7,7 +7,7 @@ BIN := .venv/bin
 TRIPOINT := $(BIN)/tripoint
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rollout down drill test scan audit lint types unit functions integration mutate-iam synth docs bench bench-functions format clean
+.PHONY: help setup rollout down drill test scan audit lint types unit functions search integration mutate-iam synth docs bench bench-functions format clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ unit: setup ## Tests that deploy nothing
 
 functions: setup ## The Lambda functions' tests (moto), the fast inner loop
 	@$(BIN)/pytest tests/functions
+
+search: setup ## Hypothesis looks longer for a way to lose or double a payment, each run from other seeds
+	@HYPOTHESIS_PROFILE=search $(BIN)/pytest tests/model
 
 integration: setup ## Tests of the deployed system, in a sandbox of their own
 	@$(BIN)/pytest tests/integration

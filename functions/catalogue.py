@@ -135,6 +135,7 @@ class Grant(Enum):
     RECEIPTS_PUT = ("receipts: put", "receipts bucket's objects (receipts/*)", ("s3:PutObject",))
     RECEIPTS_ENCRYPT = ("receipts: encrypt", "receipts key", ("kms:GenerateDataKey",))
     EVENTS_PUT = ("events: publish", "event bus", ("events:PutEvents",))
+    PROCESSOR_OPEN = ("simulated processor: authorize, without a look first", "processor table", ("dynamodb:PutItem",))
     PROCESSOR_ACCOUNTS = (
         "simulated processor: operate",
         "processor table",
@@ -210,6 +211,7 @@ class FunctionSpec:
     env: tuple[Env, ...] = ()
     grants: tuple[Grant, ...] = ()
     talks_to_processor: bool = False
+    simulator_grant: Grant = Grant.PROCESSOR_ACCOUNTS
     counts: bool = False
     uses: tuple[str, ...] = ()
     read_only: bool = False
@@ -227,8 +229,8 @@ class FunctionSpec:
 
     def grants_for(self, processor: ProcessorKind) -> tuple[Grant, ...]:
         """The grants it needs with a kind of processor, none besides."""
-        grants = self.grants + (_PROCESSOR_GRANTS[processor] if self.talks_to_processor else ())
-        return (*grants, Grant.TRACES_PUT)
+        needed = {"simulator": self.simulator_grant, "http": Grant.PROCESSOR_SECRET}[processor]
+        return (*self.grants, *((needed,) if self.talks_to_processor else ()), Grant.TRACES_PUT)
 
 
 PROCESSOR_ENV: MappingProxyType[str, tuple[Env, ...]] = MappingProxyType(
@@ -241,9 +243,6 @@ PROCESSOR_ENV: MappingProxyType[str, tuple[Env, ...]] = MappingProxyType(
             Env.PROCESSOR_TIMEOUT_MS,
         ),
     }
-)
-_PROCESSOR_GRANTS: MappingProxyType[str, tuple[Grant, ...]] = MappingProxyType(
-    {"simulator": (Grant.PROCESSOR_ACCOUNTS,), "http": (Grant.PROCESSOR_SECRET,)}
 )
 _EVERY_ENV = (Env.LOG_LEVEL, Env.POWERTOOLS_SERVICE_NAME)
 _METRICS_ENV = (Env.POWERTOOLS_METRICS_NAMESPACE,)
@@ -282,6 +281,7 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
         env=(Env.PAYMENTS_TABLE,),
         grants=(Grant.LEDGER_UPDATE,),
         talks_to_processor=True,
+        simulator_grant=Grant.PROCESSOR_OPEN,
     ),
     FunctionSpec(
         name="capture",

@@ -22,10 +22,6 @@ REASONS: dict[tuple[str, str, str], str] = {
         ("apigateway-logs", "WriteApiLogs", f"logs:{verb}"): _API_LOGS
         for verb in ("CreateLogGroup", "DescribeLogStreams", "FilterLogEvents", "GetLogEvents")
     },
-    ("authorize", "ProcessorAccounts", "dynamodb:GetItem"): (
-        "granted together with PutItem to what talks to the simulated processor; an authorization opens the account "
-        "without looking, so its role could do without"
-    ),
 }
 
 # (resource, action) -> reason, for what a resource's policy allows to a service.

@@ -84,6 +84,7 @@ class PaymentFunctions(Construct):
             Verb.VAULT_PUT: data.vault_table_arn,
             Verb.VAULT_READ: data.vault_table_arn,
             Verb.METRICS_READ: "*",
+            Verb.PROCESSOR_OPEN: data.processor_table_arn,
             Verb.PROCESSOR_ACCOUNTS: data.processor_table_arn,
             Verb.PROCESSOR_SECRET: secret_arn,
             Verb.TRACES_PUT: "*",
