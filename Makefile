@@ -7,7 +7,7 @@ BIN := .venv/bin
 TRIPOINT := $(BIN)/tripoint
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rollout down drill test scan audit lint types unit functions search integration mutate-iam synth docs bench bench-functions format clean
+.PHONY: help setup rollout down drill test scan audit lint types unit functions search integration mutate-iam synth docs bench kill-drill bench-functions format clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ integration: setup ## Tests of the deployed system, in a sandbox of their own
 
 synth: setup ## Write the Terraform JSON of all stacks
 	@$(TRIPOINT) synth --config $(CONFIG)
+
+kill-drill: setup ## Kill the engine, Terraform or the provider at random moments, 30 times; is the end the same?
+	@$(BIN)/python -m rollout.kills
 
 bench: setup ## Measure synthesis, rollouts beside the cdktf CLI and a shell loop, growth (BENCH="peers --regions 2 --layers data")
 	@$(BIN)/python -m rollout.benchmarks $(BENCH)

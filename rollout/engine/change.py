@@ -65,6 +65,11 @@ def apply(run: Run, stack: StackId, uptodate: UpToDate, verdict: Verdict) -> Sta
 
 def apply_plan(run: Run, stack: StackId, plan: Path, uptodate: UpToDate) -> Status:
     """Do exactly what a saved plan says: nothing that was left is looked for, and nothing is tried a second time."""
+    if unfinished(run, stack):
+        raise TripointError(
+            "an earlier run was cut off, and what it made may not be in the plan; "
+            f"finish it first: tripoint deploy {stack}"
+        )
     verdict = uptodate.verdict(stack)
     with _held(run, stack, "apply") as attempt:
         run.project.store.delete_document(stack, RECORD)
@@ -79,6 +84,7 @@ def apply_plan(run: Run, stack: StackId, plan: Path, uptodate: UpToDate) -> Stat
 def destroy(run: Run, stack: StackId) -> Status:
     """Destroy everything of a stack."""
     with _held(run, stack, "destroy") as attempt:
+        run.project.store.delete_document(stack, RECORD)
         terraform = _ready(run, stack, attempt)
         if stack in run.project.graph.needs:
             with _adoption(run, stack).prepared(terraform, _made(attempt)) as imports:

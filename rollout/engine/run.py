@@ -143,7 +143,7 @@ class Run:
             required = terraform_settings(project.workspace.stack(stack)).get("required_version")
             if required:
                 check_version(self._tool, str(required), str(stack))
-        self.report.versions |= {"terraform": str(self._tool), "python": python_version()}
+        self.report.versions |= {"terraform": str(self._tool), "provider": "not needed", "python": python_version()}
         if make_buckets:
             with self.phase("state"):
                 made = project.store.create_buckets()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,12 @@ import pytest
 from shared.site import Site, state_key
 from stacks.catalogue import graph_of, spec_of
 from tests.integration.conftest import Deployment, tripoint
+
+
+def results(run: subprocess.CompletedProcess[str]) -> dict[str, str]:
+    """What became of each stack, from what a run printed."""
+    assert run.returncode == 0, run.stdout[-4000:] + run.stderr
+    return dict(re.findall(r"^([a-z0-9-]+): (applied|unchanged|up-to-date)\b", run.stdout, flags=re.MULTILINE))
 
 
 def test_every_output_of_every_contract_is_published_with_a_real_value(deployment: Deployment) -> None:
@@ -39,6 +47,32 @@ def test_nothing_is_left_to_change(deployment: Deployment) -> None:
     """LAY-04: a second plan is empty for every stack."""
     run = deployment.run("diff")
     assert run.returncode == 0, run.stdout[-4000:]
+
+
+def test_what_has_not_changed_is_not_planned(deployment: Deployment, tmp_path: Path) -> None:
+    """LAY-04: Terraform is asked nothing; when a setting of one region's alarms has changed, about that stack alone."""
+    stacks = {str(stack) for stack in graph_of(deployment.environment).order}
+    assert results(deployment.run("rollout")).keys() == stacks
+    assert results(deployment.run("rollout")) == dict.fromkeys(stacks, "up-to-date")
+    config = tmp_path / "changed.toml"
+    config.write_text(deployment.config.read_text() + "\n[regions.eu-west-1.alarms]\ndlq_messages = 1\n")
+    changed = results(tripoint("rollout", config=config, environment=deployment.variables))
+    assert changed == {**dict.fromkeys(stacks, "up-to-date"), "observability-eu-west-1": "applied"}
+    back = results(deployment.run("rollout"))
+    assert back == changed
+
+
+def test_a_state_that_somebody_else_changed_is_planned(deployment: Deployment) -> None:
+    """LAY-06: what the engine knows of its own last apply is worth nothing then."""
+    [stack] = [one for one in graph_of(deployment.environment).order if str(one) == "network-eu-west-1"]
+    s3 = deployment.client("s3", stack.region)
+    place = {"Bucket": Site(deployment.environment, stack.region).state_bucket, "Key": state_key(str(stack))}
+    state = json.loads(s3.get_object(**place)["Body"].read())
+    s3.put_object(**place, Body=json.dumps({**state, "serial": state["serial"] + 1}))
+    run = deployment.run("deploy", str(stack))
+    assert results(run) == {"network-eu-west-1": "unchanged"}
+    assert "somebody else changed its state" in run.stdout
+    assert results(deployment.run("deploy", str(stack))) == {"network-eu-west-1": "up-to-date"}
 
 
 def test_one_layer_in_one_region_deploys_on_its_own(deployment: Deployment) -> None:

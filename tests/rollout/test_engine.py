@@ -365,6 +365,19 @@ def test_a_killed_terraform_leaves_no_lock_and_the_same_command_again_finishes(w
     assert statuses(world.engine().deploy([stack])) == {"network-us-east-1": "up-to-date"}
 
 
+def test_a_table_that_aws_keeps_for_a_day_is_explained_and_the_destroy_goes_on_later(world: World) -> None:
+    """PAY-16: what is gone stays gone."""
+    world.engine().deploy(GRAPH.order)
+    reason = "Replica cannot be deleted because it has acted as a source region for new replica(s) in the last 24 hours"
+    world.behave("data-us-east-1", error=reason)
+    report = world.engine().destroy(GRAPH.order)
+    assert report.failed[0].error[1].startswith("AWS keeps a table for 24 hours after it was used to add a replica")
+    before = len(world.calls("destroy"))
+    world.behave("data-us-east-1")
+    assert world.engine().destroy(GRAPH.order).ok
+    assert world.calls("destroy")[before:] == ["data-us-east-1"]
+
+
 def test_the_lock_of_an_engine_that_was_killed_is_taken_over_by_the_next(world: World) -> None:
     """LAY-06: only by its id, which the dead one had written down."""
     [stack] = ids("network-us-east-1")
@@ -430,7 +443,7 @@ def test_upstream_without_a_promised_output_is_refused(world: World) -> None:
     """LAY-08."""
     world.behave("network-eu-west-1", outputs={"vpc_id": "vpc-1"})
     world.engine().deploy(ids("network-eu-west-1", "data-us-east-1", "data-eu-west-1"))
-    with pytest.raises(UpstreamMissingError, match="network-eu-west-1 is deployed without the outputs subnet_ids"):
+    with pytest.raises(UpstreamMissingError, match=r"network-eu-west-1 \(owner team-network\) is deployed without the outputs subnet_ids"):
         world.engine().deploy(ids("compute-eu-west-1"))
 
 
