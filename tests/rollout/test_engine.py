@@ -443,7 +443,10 @@ def test_upstream_without_a_promised_output_is_refused(world: World) -> None:
     """LAY-08."""
     world.behave("network-eu-west-1", outputs={"vpc_id": "vpc-1"})
     world.engine().deploy(ids("network-eu-west-1", "data-us-east-1", "data-eu-west-1"))
-    with pytest.raises(UpstreamMissingError, match=r"network-eu-west-1 \(owner team-network\) is deployed without the outputs subnet_ids"):
+    with pytest.raises(
+        UpstreamMissingError,
+        match=r"network-eu-west-1 \(owner team-network\) is deployed without the outputs subnet_ids",
+    ):
         world.engine().deploy(ids("compute-eu-west-1"))
 
 
