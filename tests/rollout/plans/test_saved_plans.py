@@ -260,3 +260,11 @@ def test_plans_are_valid_as_long_as_was_said(world: World, tmp_path: Path) -> No
     save(world, folder)
     with pytest.raises(SavedPlanError, match="expired at"):
         world.engine().apply_saved(folder)
+
+
+def test_looking_makes_nothing_and_saving_makes_the_state_buckets(world: World, folder: PlanFolder) -> None:
+    """A plan is for one state, so that one must have a place; looking needs none."""
+    assert world.engine().diff(GRAPH.order).ok
+    assert not world.store.buckets
+    save(world, folder)
+    assert world.store.buckets
