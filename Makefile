@@ -78,9 +78,10 @@ mutate-iam: setup ## Remove each granted action, one at a time: which call of th
 		--ignore=tests/integration/test_reference_trio.py
 	@$(BIN)/python -m rollout.permissions $(IAM_RECORD)
 
-docs: setup ## Write the generated pages: capacity, traceability
+docs: setup ## Write the generated pages: capacity, traceability, the graph
 	@$(BIN)/python -m rollout.capacity
 	@$(BIN)/python -m rollout.traceability
+	@$(TRIPOINT) graph --svg --config config/sandbox.toml > docs/graph.svg
 
 clean: ## Remove what was installed and built (run `make down` first)
 	@rm -rf .venv .tools .tripoint cdktf.out cfn-outputs .pytest_cache .mypy_cache .ruff_cache
