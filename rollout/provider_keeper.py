@@ -37,8 +37,7 @@ def main(executable: str) -> int:
             # Not collected before, so the number still names it.
             os.kill(server, signal.SIGTERM)
             os.waitpid(server, 0)
-    # Its socket is in there, and its output, which somebody may want to read when it ended by itself.
-    shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
+        shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
     return 0
 
 

@@ -24,7 +24,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from rollout.toolchain import PROVIDER
 from shared.errors import TripointError
@@ -120,10 +120,11 @@ class ProviderServer:
         # Short, because a socket's path may have 108 characters; nobody else may enter it, because whoever reaches the
         # socket may give the provider orders.
         folder = Path(tempfile.mkdtemp(prefix="tripoint-"))
-        said = folder / "said"
+        path = folder / "said"
         lease, held = os.pipe()
         try:
-            with said.open("wb") as output:
+            # Opened for reading before it is written: the folder goes with the server.
+            with path.open("wb") as output, path.open(encoding="utf-8", errors="replace") as said:
                 keeper = subprocess.Popen(
                     [*_KEEPER, str(self._executable)],
                     cwd=self._directory,
@@ -134,7 +135,7 @@ class ProviderServer:
                     # Ctrl-C is for Terraform, which then needs its provider to finish.
                     process_group=0,
                 )
-            found = self._announced(keeper, said)
+                found = self._announced(keeper, said)
         except BaseException:
             os.close(held)
             shutil.rmtree(folder, ignore_errors=True)
@@ -144,12 +145,13 @@ class ProviderServer:
         self._keeper = keeper
         self._attachment = Attachment({VARIABLE: json.dumps({self._address: found})}, (held,))
 
-    def _announced(self, keeper: subprocess.Popen[bytes], said: Path) -> dict[str, Any]:
+    def _announced(self, keeper: subprocess.Popen[bytes], said: TextIO) -> dict[str, Any]:
         """Where the server listens, in the words in which it tells Terraform."""
         deadline = time.monotonic() + START_TIMEOUT_S
+        text = ""
         while True:
             ended = keeper.poll() is not None
-            text = said.read_text(encoding="utf-8", errors="replace")
+            text += said.read()
             announced = _ANNOUNCED.search(text)
             if announced:
                 [found] = json.loads(announced[1]).values()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rollout.benchmarks import growth, page, peers, synthesis
@@ -16,6 +16,12 @@ from rollout.benchmarks.results import Results
 from rollout.benchmarks.ways import CdktfCli, Ours, ShellLoop, Way
 from rollout.workspace import project_root
 from shared.errors import TripointError
+
+WAYS: dict[str, Callable[[], Way]] = {
+    "tripoint": Ours,
+    "shell-loop": ShellLoop,
+    "cdktf": lambda: CdktfCli(install()),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,9 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     part = options.part
     try:
         if part in ("all", "peers"):
-            ways: list[Way] = [Ours(), ShellLoop()]
-            if not options.without_cdktf:
-                ways.append(CdktfCli(install()))
+            ways = [WAYS[way]() for way in options.ways]
             peers.measure(
                 results, ways, folder, regions=options.regions, layers=options.layers, rounds=options.rounds,
                 port=options.port,
@@ -52,7 +56,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--regions", type=int, default=3, help="peers: how many regions")
     parser.add_argument("--layers", nargs="*", default=[], help="peers: only these layers; all when left out")
     parser.add_argument("--rounds", type=int, default=1, help="peers: how often, in turn")
-    parser.add_argument("--without-cdktf", action="store_true", help="peers: leave the cdktf CLI out")
+    parser.add_argument(
+        "--ways", nargs="+", choices=list(WAYS), default=list(WAYS), help="peers: who; all when left out"
+    )
     parser.add_argument("--counts", type=int, nargs="+", default=[2, 3, 6, 9], help="growth: numbers of regions")
     parser.add_argument("--port", type=int, default=4599, help="of the sandbox that is started for each measurement")
     parser.add_argument(

@@ -11,7 +11,7 @@ from rollout.benchmarks.measure import BenchmarkError
 from rollout.workspace import project_root
 
 VERSION = "0.21.0"
-LEAVE_OUT = "or leave it out: --without-cdktf"
+LEAVE_OUT = "or leave it out: --ways tripoint shell-loop"
 _TIMEOUT_S = 900
 
 

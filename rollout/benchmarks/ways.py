@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from rollout.benchmarks.manifest import DEPLOYED
 from rollout.benchmarks.places import Place
 from rollout.selection import restrict
 from rollout.terraform import PARALLELISM
@@ -102,8 +103,6 @@ class CdktfCli:
         (folder / "cdktf.json").write_text(json.dumps(content), encoding="utf-8")
         names = [str(stack) for stack in place.stacks(layers)] if layers else ["*"]
         options = ["--auto-approve", "--skip-provider-lock", "--terraform-parallelism", str(PARALLELISM), "--no-color"]
-        if layers:
-            options.append("--ignore-missing-stack-dependencies")
         return [[str(self._program), "deploy", *names, *options]]
 
     def variables(self, place: Place, config: Path, layers: Sequence[str]) -> dict[str, str]:
@@ -111,7 +110,8 @@ class CdktfCli:
         # It decides by itself what to synthesize, and where: everything, always.
         for name in ("TRIPOINT_STACKS", "CDKTF_OUTDIR"):
             del variables[name]
-        return {**variables, "CI": "1", "CDKTF_DISABLE_PLUGIN_CACHE_ENV": "1"}
+        deployed = {DEPLOYED: ",".join(map(str, place.stacks(layers)))}
+        return {**variables, **deployed, "CI": "1", "CDKTF_DISABLE_PLUGIN_CACHE_ENV": "1"}
 
     def _folder(self, place: Place) -> Path:
         folder = place.folder / "cdktf"

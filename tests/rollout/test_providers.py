@@ -228,10 +228,12 @@ def test_a_killed_engine_leaves_no_server(tmp_path: Path, executable: Path) -> N
     assert eventually(lambda: left(tmp_path) == [])
 
 
-def test_a_provider_that_died_is_replaced(server: ProviderServer) -> None:
+def test_a_provider_that_died_is_replaced(tmp_path: Path, server: ProviderServer) -> None:
     pid = pid_of(server)
+    [folder] = left(tmp_path)
     os.kill(pid, signal.SIGKILL)
     assert eventually(lambda: pid_of(server) != pid)
+    assert folder not in left(tmp_path)
 
 
 def test_what_a_killed_terraform_used_is_not_used_again(tmp_path: Path, server: ProviderServer) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from rollout.benchmarks import cdktf_cli, chart, page, peers
 from rollout.benchmarks.cdktf_cli import install
+from rollout.benchmarks.manifest import DEPLOYED
 from rollout.benchmarks.measure import BenchmarkError, Cost, timed
 from rollout.benchmarks.places import REGIONS, RETENTION, Place, configuration
 from rollout.benchmarks.results import Results, Task
@@ -126,7 +127,10 @@ sys.exit(1 if stack == "data-us-east-1" else 0)
     assert not list(world.glob("*-compute-*"))
 
 
-def test_the_cli_is_told_which_stack_needs_which(place: Place, tmp_path: Path) -> None:
+@pytest.mark.parametrize("layers", [[], ["data"]])
+def test_the_cli_is_told_which_stack_needs_which(place: Place, tmp_path: Path, layers: list[str]) -> None:
+    """Of what it deploys: the CLI wants nothing named that it isn't to deploy."""
+    deployed = [str(stack) for stack in place.stacks(layers)]
     out = tmp_path / "out"
     out.mkdir()
     names = [str(stack) for stack in place.project.graph.order]
@@ -134,12 +138,17 @@ def test_the_cli_is_told_which_stack_needs_which(place: Place, tmp_path: Path) -
     subprocess.run(
         [sys.executable, "-m", "rollout.benchmarks.manifest"],
         cwd=ROOT,
-        env={**os.environ, "CDKTF_OUTDIR": str(out), "TRIPOINT_CONFIG": str(place.config)},
+        env={
+            **os.environ,
+            "CDKTF_OUTDIR": str(out),
+            "TRIPOINT_CONFIG": str(place.config),
+            DEPLOYED: ",".join(deployed),
+        },
         check=True,
     )
     manifest = json.loads((out / "manifest.json").read_text())["stacks"]
     for stack, needs in graph_of(place.project.environment).needs.items():
-        assert manifest[str(stack)]["dependencies"] == [str(need) for need in needs]
+        assert manifest[str(stack)]["dependencies"] == [str(need) for need in needs if str(need) in deployed]
 
 
 def test_the_cli_deploys_all_stacks_or_those_of_a_layer(place: Place) -> None:
@@ -149,7 +158,10 @@ def test_the_cli_deploys_all_stacks_or_those_of_a_layer(place: Place) -> None:
     assert "--skip-provider-lock" in everything
     [layer] = way.command(place, place.config, ["data"])
     assert layer[2:8] == [str(stack) for stack in place.stacks(["data"])]
-    assert "TRIPOINT_STACKS" not in way.variables(place, place.config, ["data"])
+    assert "--ignore-missing-stack-dependencies" not in layer
+    variables = way.variables(place, place.config, ["data"])
+    assert "TRIPOINT_STACKS" not in variables
+    assert variables[DEPLOYED].split(",") == layer[2:8]
 
 
 def test_ours_runs_with_its_defaults(place: Place) -> None:
@@ -177,11 +189,11 @@ def test_a_command_that_fails_is_no_measurement(tmp_path: Path) -> None:
 def test_without_npm_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cdktf_cli, "project_root", lambda: tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(BenchmarkError, match=r"^npm is not on PATH.*--without-cdktf$"):
+    with pytest.raises(BenchmarkError, match=r"^npm is not on PATH.*--ways tripoint shell-loop$"):
         install()
     npm = write_script(tmp_path / "npm", "import sys\nsys.exit('npm error network: no route')")
     assert npm.exists()
-    with pytest.raises(BenchmarkError, match=r"--without-cdktf; npm said: npm error network: no route$"):
+    with pytest.raises(BenchmarkError, match=r"--ways tripoint shell-loop; npm said: npm error network: no route$"):
         install()
 
 
