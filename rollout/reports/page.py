@@ -241,7 +241,10 @@ def _outputs(report: Json) -> str:
 
 def _run(report: Json) -> str:
     facts = {
-        **{f"phase {name}": f"{seconds:.1f} s" for name, seconds in report["phases"].items()},
+        **{
+            f"phase {name}": f"{seconds:.1f} s" + (", summed over the stacks" if name in _PHASES else "")
+            for name, seconds in report["phases"].items()
+        },
         **{f"version of {name}": value for name, value in report["versions"].items()},
         "stacks at once": report["parallel"],
         **{f"peak memory, {name.replace('_', ' ')}": f"{mb} MB" for name, mb in report["peak_memory_mb"].items()},
