@@ -28,6 +28,7 @@ from rollout.operations import ConfigOption, register
 from rollout.payments import Order, PaymentApi, act_as
 from rollout.plans import commands as plan_commands
 from rollout.plans.saved import PlanFolder, SavedPlanError
+from rollout.pipelines import command as pipeline_command
 from rollout.plugins import locate
 from rollout.progress import progress_for
 from rollout.project import Project, as_json
@@ -475,6 +476,7 @@ def _what_next(project: Project) -> list[str]:
 register(app)
 reconcile_command.register(app)
 contracts_command.register(app)
+pipeline_command.register(app)
 drill_command.register(app)
 plan_commands.register(app)
 report_commands.register(app)

@@ -245,6 +245,25 @@ class WorkflowSettings(Section):
     type: Literal["STANDARD", "EXPRESS"] = "STANDARD"
 
 
+class PipelineSettings(Section):
+    """The CI workflow that `tripoint pipeline` writes (docs/pipelines.md).
+
+    ``gates`` says before which waves somebody must agree, in the CI's ``environment`` (this one's name when empty).
+    ``role_arn`` is assumed with the CI's identity token; without it the runners bring their credentials. ``runner`` is
+    GitHub's, ``image`` GitLab's: it needs `make`, Python and Terraform or OpenTofu.
+    """
+
+    branch: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$")] = "main"
+    gates: Literal["none", "first", "every"] = "first"
+    environment: Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,99})?$")] = ""
+    role_arn: Annotated[str, Field(max_length=600, pattern=r"^(arn:aws:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+)?$")] = ""
+    python: Literal["3.11", "3.12", "3.13"] = "3.11"
+    terraform: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")] = "1.11.4"
+    runner: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] = "ubuntu-24.04"
+    image: Annotated[str, Field(pattern=r"^[a-z0-9][A-Za-z0-9._/:@-]{0,254}$")] = "python:3.11"
+    timeout_minutes: Annotated[int, Field(ge=5, le=360)] = 90
+
+
 class ApiSettings(Section):
     """Throttling of new payments, in requests per second and requests at once.
 
@@ -351,6 +370,7 @@ class Environment(Section):
     protection: ProtectionSettings = ProtectionSettings()
     processor: ProcessorSettings = ProcessorSettings()
     failover: FailoverSettings = FailoverSettings()
+    pipeline: PipelineSettings = PipelineSettings()
     # One IAM role each, of which an account has 1,000 by default (docs/decisions/callers-are-iam-roles.md).
     merchants: Annotated[dict[MerchantId, MerchantSettings], Field(max_length=5_000)] = Field(default_factory=dict)
     regions: Annotated[dict[str, RegionSettings], Field(min_length=2, max_length=32)]

@@ -1,0 +1,1 @@
+"""CI workflows that are written from the graph: `tripoint pipeline github|gitlab` (docs/pipelines.md)."""

@@ -1,0 +1,181 @@
+"""CI workflows from the graph: valid by the CI's published schema, waves in order, gates where they are wanted."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from rollout.pipelines import github, gitlab
+from rollout.pipelines.command import Ci, render
+from rollout.pipelines.waves import Pipeline, PipelineError, pipeline_of
+from shared.config import ConfigError, parse
+from shared.contracts import Graph, StackId
+from stacks.catalogue import graph_of
+
+EVERYWHERE = ("us-east-1", "eu-west-1", "ap-southeast-1")
+ROLE = "arn:aws:iam::123456789012:role/ci/tripoint"
+
+
+def raw(**pipeline: Any) -> dict[str, Any]:
+    return {
+        "environment": "staging",
+        "suffix": "stg",
+        "project": {"name": "tripoint", "owner": "o", "cost_center": "c"},
+        "target": {"kind": "aws", "account_id": "123456789012"},
+        "domain": {"name": "pay.example.org"},
+        "pipeline": pipeline,
+        "regions": {
+            region: {"cidr": f"10.{number}.0.0/16", "primary": number == 1}
+            for number, region in enumerate(EVERYWHERE, 1)
+        },
+    }
+
+
+def made(ci: str = "github", **settings: Any) -> Pipeline:
+    environment = parse(raw(**settings), source="test")
+    return pipeline_of(environment, graph_of(environment), config="config/staging.toml", ci=ci)
+
+
+WRITERS = {Ci.GITHUB: github.workflow, Ci.GITLAB: gitlab.configuration}
+SCHEMAS = {Ci.GITHUB: "vendor.github-workflows", Ci.GITLAB: "vendor.gitlab-ci"}
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"gates": "every", "role_arn": ROLE, "environment": "live"}, {"gates": "none"}]
+)
+@pytest.mark.parametrize("ci", list(Ci))
+def test_the_file_is_valid_by_the_published_schema(ci: Ci, settings: dict[str, Any], tmp_path: Path) -> None:
+    """Those of SchemaStore and of GitLab, as check-jsonschema brings them."""
+    file = tmp_path / "pipeline.yml"
+    file.write_text(render(WRITERS[ci](made(ci, **settings)), ci, "config/staging.toml"))
+    assert _check(ci, file) == "", "valid"
+    document = yaml.safe_load(file.read_text())
+    broken = document["jobs"]["apply-wave-1"] if ci is Ci.GITHUB else document["apply wave 1"]
+    broken["needs"] = 7
+    file.write_text(yaml.safe_dump(document))
+    assert "7" in _check(ci, file), "the schema says what is wrong"
+
+
+def _check(ci: Ci, file: Path) -> str:
+    """What the schema says is wrong; nothing when all is well."""
+    words = ["--builtin-schema", SCHEMAS[ci], "--output-format", "json"]
+    if ci is Ci.GITLAB:
+        words += ["--data-transform", "gitlab-ci"]
+    answer = subprocess.run(
+        [sys.executable, "-m", "check_jsonschema", *words, str(file)], capture_output=True, text=True, check=False
+    )
+    assert answer.returncode in (0, 1), answer.stderr
+    found = json.loads(answer.stdout)
+    return "" if found["status"] == "ok" else json.dumps(found)
+
+
+def test_every_stack_is_applied_after_what_it_needs() -> None:
+    """LAY-04: a wave is a job, and each waits for the one before."""
+    environment = parse(raw(), source="test")
+    jobs = github.workflow(made())["jobs"]
+    wave = {
+        stack: int(name.removeprefix("apply-wave-"))
+        for name, job in jobs.items()
+        if name.startswith("apply")
+        for stack in job["strategy"]["matrix"]["stack"]
+    }
+    graph = graph_of(environment)
+    assert set(wave) == {str(stack) for stack in graph.order}
+    assert all(wave[str(need)] < wave[str(stack)] for stack, needs in graph.needs.items() for need in needs)
+    for number in range(2, max(wave.values()) + 1):
+        assert jobs[f"apply-wave-{number}"]["needs"] == f"apply-wave-{number - 1}"
+    stages = gitlab.configuration(made("gitlab"))["stages"]
+    assert stages == ["plan", *(f"apply {number}" for number in range(1, max(wave.values()) + 1))]
+
+
+def test_pull_requests_are_planned_and_only_the_main_branch_is_applied() -> None:
+    for name, job in github.workflow(made(branch="trunk"))["jobs"].items():
+        (command,) = [step["run"] for step in job["steps"] if "tripoint" in step.get("run", "")]
+        if name.startswith("plan"):
+            assert job["if"] == "github.event_name == 'pull_request'"
+            assert ".venv/bin/tripoint diff ${{ matrix.stack }} " in command
+        else:
+            assert "github.event_name != 'pull_request'" in job["if"]
+            assert "github.ref == 'refs/heads/trunk'" in job["if"]
+            assert ".venv/bin/tripoint deploy ${{ matrix.stack }} " in command
+    document = gitlab.configuration(made("gitlab", branch="trunk"))
+    for name, job in document.items():
+        if name.startswith("plan wave"):
+            assert [rule["if"] for rule in job["rules"]] == ['$CI_PIPELINE_SOURCE == "merge_request_event"']
+            assert "tripoint diff" in job["script"][0]
+        elif name.startswith("apply wave"):
+            assert [rule["if"] for rule in job["rules"]] == ['$CI_COMMIT_BRANCH == "trunk"']
+            assert "tripoint deploy" in job["script"][0]
+
+
+@pytest.mark.parametrize(("gates", "gated"), [("none", []), ("first", [1]), ("every", None)])
+def test_somebody_must_agree_where_the_configuration_says(gates: str, gated: list[int] | None) -> None:
+    found = made(gates=gates, environment="live")
+    wanted = [wave.number for wave in found.waves] if gated is None else gated
+    jobs = github.workflow(found)["jobs"]
+    assert [wave.number for wave in found.waves if "environment" in jobs[f"apply-wave-{wave.number}"]] == wanted
+    assert all(jobs[f"apply-wave-{number}"]["environment"] == "live" for number in wanted)
+    document = gitlab.configuration(made("gitlab", gates=gates, environment="live"))
+    manual = [
+        wave.number for wave in found.waves if document[f"apply wave {wave.number}"]["rules"][0].get("when") == "manual"
+    ]
+    assert manual == wanted
+    assert all(document[f"apply wave {number}"]["rules"][0]["allow_failure"] is False for number in wanted)
+    assert all(document[f"apply wave {number}"]["environment"] == {"name": "live"} for number in wanted)
+
+
+def test_no_secret_is_in_the_file_and_the_role_comes_by_the_cis_identity() -> None:
+    """PAY-18."""
+    document = github.workflow(made(role_arn=ROLE))
+    assert document["permissions"] == {"contents": "read", "id-token": "write"}
+    assert ROLE in json.dumps(document)
+    found = gitlab.configuration(made("gitlab", role_arn=ROLE))[".tripoint"]
+    assert found["id_tokens"]["TRIPOINT_AWS_TOKEN"] == {"aud": "sts.amazonaws.com"}
+    assert "secrets." not in json.dumps(document)
+    assert "role-to-assume" not in json.dumps(github.workflow(made()))
+
+
+@pytest.mark.parametrize("ci", list(Ci))
+def test_the_same_configuration_gives_the_same_bytes(ci: Ci) -> None:
+    texts = {render(WRITERS[ci](made(ci)), ci, "config/staging.toml") for _ in range(3)}
+    assert len(texts) == 1
+    assert texts.pop().startswith(f"# Written by `tripoint pipeline {ci} --config config/staging.toml`;")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"gates": "some"}, "pipeline.gates = 'some'"),
+        ({"branch": "main; rm -rf /"}, "pipeline.branch = 'main; rm -rf /'"),
+        ({"role_arn": "admin"}, "pipeline.role_arn = 'admin'"),
+        ({"runner": "${{ secrets.X }}"}, "pipeline.runner = '${{ secrets.X }}'"),
+        ({"timeout_minutes": 1}, "pipeline.timeout_minutes = 1"),
+        ({"gate": "none"}, "pipeline.gate"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_with_its_name(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        made(**settings)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_sandbox_has_no_pipeline() -> None:
+    changed = raw() | {"target": {"kind": "sandbox", "account_id": "000000000000", "endpoint": "http://127.0.0.1:4566"}}
+    environment = parse(changed, source="test")
+    with pytest.raises(PipelineError, match="'sandbox' has no pipeline"):
+        pipeline_of(environment, graph_of(environment), config="config/sandbox.toml", ci="github")
+
+
+def test_a_wave_that_is_too_wide_for_the_ci_is_refused() -> None:
+    environment = parse(raw(), source="test")
+    wide = Graph({StackId(f"s{number}", "us-east-1"): () for number in range(201)})
+    assert len(pipeline_of(environment, wide, config="c.toml", ci="github").waves[0].stacks) == 201
+    with pytest.raises(PipelineError, match="wave 1 has 201 stacks; gitlab runs 200 of a matrix at most"):
+        pipeline_of(environment, wide, config="c.toml", ci="gitlab")
