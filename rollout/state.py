@@ -149,13 +149,14 @@ class StateStore:
             Who else holds it; None when it is held by this id now.
         """
         bucket, key = self._bucket(lock.stack.region), _lock_key(lock.stack)
+        path = f"{bucket}/{state_key(str(lock.stack))}"
         for _ in range(_LOCK_ATTEMPTS):
             held = self.lock(lock.stack)
             if held is not None:
                 return None if held.id == lock.id else held
             try:
                 self._target.client("s3", lock.stack.region).put_object(
-                    Bucket=bucket, Key=key, Body=render_lock(lock, f"{bucket}/{key}"), IfNoneMatch="*"
+                    Bucket=bucket, Key=key, Body=render_lock(lock, path), IfNoneMatch="*"
                 )
                 return None
             except ClientError as error:
