@@ -215,7 +215,7 @@ def test_a_hand_over_whose_event_got_lost_is_taken_over() -> None:
 
 # -- payments of a region that is down ---------------------------------------------------------
 
-THIRDS = {"home_region": THIRD, "regions_tried": (THIRD,)}
+THIRDS: dict[str, Any] = {"home_region": THIRD, "regions_tried": (THIRD,)}
 
 
 @pytest.mark.parametrize("silent", [Standing.DOWN, Standing.UNKNOWN])
@@ -256,6 +256,61 @@ def test_two_regions_that_disagree_move_a_payment_once_in_a_replica() -> None:
     assert swept.ledger.update(left.taken_by(OTHER, at=NOW), expected=left) == swept.one
 
 
+class Behind(InMemoryOpen):
+    """An index that still lists a payment where it was before."""
+
+    def __init__(self, ledger: InMemoryLedger, listed: Payment) -> None:
+        super().__init__(ledger)
+        self.listed = listed
+
+    def oldest(self, region: str, shard: str, *, arriving: bool, before: str) -> Iterator[Open]:
+        if partition(region, shard=shard, arriving=arriving) == self.listed.open_in:
+            yield Open(self.listed.created_at, self.listed.payment_id)
+
+
+@pytest.mark.parametrize(
+    ("listed", "changes"),
+    [
+        (open_payment(), {"next_region": OTHER}),
+        (open_payment(), {"home_region": OTHER}),
+        (open_payment(home_region=OTHER, next_region=HERE), {"next_region": "", "home_region": HERE}),
+        (open_payment(**THIRDS), {"home_region": OTHER}),
+        (open_payment(**THIRDS), {"next_region": HERE}),
+    ],
+    ids=["handed over", "taken by another", "taken over", "taken by the living", "on its way here"],
+)
+def test_what_the_index_lists_is_looked_up_before_anything_is_done(listed: Payment, changes: dict[str, Any]) -> None:
+    """PAY-23: indexes are eventually consistent."""
+    now = replace(listed, **changes)
+    swept = Swept(now, standings={**ALL_UP, THIRD: Standing.DOWN})
+    swept.open = Behind(swept.ledger, listed)
+    assert acted(swept.run()) == {Outcome.LEFT: 1}
+    assert (swept.one, swept.workflow.started) == (now, [])
+
+
+@pytest.mark.parametrize(
+    "payment",
+    [
+        open_payment(),
+        open_payment(resumed=RESUMES),
+        open_payment(home_region=OTHER, next_region=HERE),
+        open_payment(**THIRDS),
+    ],
+    ids=["own", "to hand over", "arriving", "left behind"],
+)
+def test_who_comes_second_starts_nothing(payment: Payment) -> None:
+    """PAY-23: another run, an event or a step was faster between the look and the write."""
+
+    class Faster(InMemoryLedger):
+        def update(self, payment: Payment, *, expected: Payment) -> Payment | None:
+            return expected.changed(at=NOW)
+
+    swept = Swept(payment, standings={**ALL_UP, THIRD: Standing.DOWN})
+    swept.ledger = swept.open.ledger = Faster(payment)
+    assert acted(swept.run()) == {Outcome.LEFT: 1}
+    assert swept.workflow.started == []
+
+
 # -- the health of this region, time, errors ---------------------------------------------------
 
 
@@ -272,7 +327,7 @@ def test_a_region_that_cannot_start_workflows_falls_silent(error: Exception) -> 
 def test_a_region_whose_table_does_not_answer_falls_silent() -> None:
     """PAY-05."""
     swept = Swept()
-    swept.open.oldest = _unavailable  # type: ignore[method-assign,assignment]
+    swept.open.oldest = _unavailable  # type: ignore[method-assign]
     with pytest.raises(LedgerUnavailableError):
         swept.run()
     assert swept.regions.beats == []
