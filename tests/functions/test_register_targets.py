@@ -154,6 +154,8 @@ def test_the_hooks_have_the_names_that_the_group_gives_them() -> None:
 @pytest.fixture
 def tier(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> str:
     """A group of two instances and an empty target group, in AWS as moto has it; the target group's ARN."""
+    # moto would read a thousand images for each test.
+    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     ec2, balancing = cloud.client("ec2", REGION), cloud.client("elbv2", REGION)
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
