@@ -89,7 +89,7 @@ class Swept:
         self.given = given
 
     def run(self) -> Sweep:
-        adapters = {"ledger": self.ledger, "open_payments": self.open, "regions": self.regions}
+        adapters: dict[str, Any] = {"ledger": self.ledger, "open_payments": self.open, "regions": self.regions}
         sweeper = Sweeper(self.rules, **adapters, workflow=self.workflow, clock=lambda: NOW, **self.given)
         return sweeper.run()
 
