@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -28,6 +30,9 @@ def drill(
         int | None, typer.Option("--payments", min=20, max=1_000_000, help="How many; each drill's own when left out.")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="What the payments and the faults follow from.")] = 1,
+    users: Annotated[
+        int | None, typer.Option("--users", min=1, max=1_000, help="Callers at once; each drill's own when left out.")
+    ] = None,
     pace: Annotated[
         float,
         typer.Option(
@@ -49,8 +54,12 @@ def drill(
     if name is not None and name not in {one.name for one in SCENARIOS}:
         raise UsageError(f"drill {name!r}: allowed: {', '.join(one.name for one in SCENARIOS)}")
     project = Project.open(config)
+    # However it is ended, it ends the load and mends what it broke.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     failed = []
-    for chosen in [scenario(name)] if name else SCENARIOS:
+    for one in [scenario(name)] if name else SCENARIOS:
+        chosen = replace(one, users=users or one.users)
         folder = project.workspace.home / "drills" / chosen.name
         number = payments or chosen.payments
         _say(f"{chosen.name}: {number:,} payments, seed {seed}: {chosen.summary}")

@@ -33,6 +33,7 @@ DOWN_FOR_AT_MOST_S = 900.0
 QUIET_WITHIN_S = 900.0
 # So many raced keys are asked for in both regions.
 ASKED_AGAIN = 100
+ASKED_FOR_OUTPUTS = 20
 
 Say = Callable[[str], None]
 
@@ -95,7 +96,7 @@ class Drill:
         self._scenario = scenario
         self._say = say
         self._faults = SandboxFaults(project, scenario.faults, seed=seed)
-        self._outputs = project.read_outputs()
+        self._outputs = _deployed(project)
         self._regions = list(project.environment.regions)
         for region in self._regions:
             api_url(self._outputs, region)  # not deployed: better now than in the middle
@@ -103,7 +104,13 @@ class Drill:
         self._pace = pace
         began = time.time()
         self._load = Load(
-            project, folder, payments=payments, seed=seed, mix=scenario.mix, run=f"{scenario.name}-{int(began)}"
+            project,
+            self._outputs,
+            folder,
+            payments=payments,
+            seed=seed,
+            mix=scenario.mix,
+            run=f"{scenario.name}-{int(began)}",
         )
         self.result = Result(scenario, payments, seed, pace, began)
         self._told_at = 0.0
@@ -293,3 +300,14 @@ class Drill:
             if found is not None:
                 return found.body
         return None
+
+
+def _deployed(project: Project) -> dict[str, Any]:
+    """The flat outputs; a sandbox that is too busy to say that it is there is asked again."""
+    outputs = project.read_outputs()
+    for _ in range(ASKED_FOR_OUTPUTS):
+        if outputs or not project.sandbox.status().running:
+            break
+        time.sleep(LOOK_EVERY_S)
+        outputs = project.read_outputs()
+    return outputs

@@ -6,11 +6,13 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from rollout import outputs as flat_outputs
 from rollout.project import Project
 from shared.errors import TripointError
 
@@ -49,14 +51,26 @@ class Answer:
 class Load:
     """A run of the load."""
 
-    def __init__(self, project: Project, folder: Path, *, payments: int, seed: int, mix: str, run: str) -> None:
+    def __init__(
+        self,
+        project: Project,
+        outputs: Mapping[str, Any],
+        folder: Path,
+        *,
+        payments: int,
+        seed: int,
+        mix: str,
+        run: str,
+    ) -> None:
         if find_spec("locust") is None:
             raise LoadError("Locust is not installed; run: make setup")
         folder.mkdir(parents=True, exist_ok=True)
         self._answers, self._log = folder / "answers.jsonl", folder / "locust.log"
         self._answers.unlink(missing_ok=True)
+        flat_outputs.write(folder / "outputs.json", outputs)
         self._settings = {
             "--tripoint-config": project.config,
+            "--tripoint-outputs": folder / "outputs.json",
             "--payments": payments,
             "--seed": seed,
             "--mix": mix,

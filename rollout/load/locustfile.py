@@ -8,6 +8,8 @@ A final state is not awaited here: the ledger has it.
 from __future__ import annotations
 
 import json
+import os
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -30,6 +32,7 @@ from rollout.load.routing import Routes
 from rollout.outputs import api_url
 from rollout.payments import act_as
 from rollout.project import Project
+from shared.errors import TripointError
 from shared.site import Site
 
 # A session of a merchant's role lasts an hour.
@@ -42,6 +45,7 @@ SPAWNED_WITHIN_S = 30.0
 def options(parser: Any) -> None:
     group = parser.add_argument_group("tripoint")
     group.add_argument("--tripoint-config", default="config/sandbox.toml", help="the environment's configuration")
+    group.add_argument("--tripoint-outputs", default="", help="the flat outputs, if not to be read from the states")
     group.add_argument("--payments", type=int, default=100, help="how many payments, over all workers")
     group.add_argument("--share-among", type=int, default=1, help="how many workers share the plan")
     group.add_argument("--seed", type=int, default=1, help="what the plan follows from")
@@ -70,7 +74,8 @@ class Work:
     def __init__(self, environment: Environment) -> None:
         asked: Any = environment.parsed_options
         self.project = Project.open(Path(asked.tripoint_config))
-        self.outputs = self.project.read_outputs()
+        given = asked.tripoint_outputs
+        self.outputs: dict[str, Any] = json.loads(Path(given).read_text()) if given else self.project.read_outputs()
         deployed = self.project.environment
         runner = environment.runner
         mine, workers = 0, 1
@@ -207,7 +212,12 @@ _WORK: dict[int, Work] = {}
 def begin(environment: Environment, **_: Any) -> None:
     runner = environment.runner
     if not isinstance(runner, MasterRunner):  # a master sends nothing itself
-        work = _WORK[id(environment)] = Work(environment)
+        try:
+            work = _WORK[id(environment)] = Work(environment)
+        except TripointError as error:
+            # Locust would go on without; and a traceback says less.
+            print(f"error: {error}", file=sys.stderr, flush=True)
+            os._exit(1)
         gevent.spawn(work.watch_health)
     if not isinstance(runner, WorkerRunner):
         gevent.spawn(_end_when_done, environment)

@@ -7,6 +7,7 @@ Configured by the environment that `manager.Sandbox` gives it. Run by hand it ne
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import sys
@@ -63,6 +64,9 @@ def main() -> None:
     # A sandbox starts empty: no start-up scripts of a container image that happens to be here.
     app._collect_scripts = lambda *_directories: []
     extensions.apply_all()
+    # What it holds is much and stays: under load, looking through all of it for cycles took a seventh of its time.
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 50)
     app.main()
 
 
