@@ -29,7 +29,6 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +36,7 @@ from rollout.plans.document import stack_document
 from rollout.project import Project
 from rollout.state import DeployedStack
 from rollout.terraform import aws_provider_version
+from rollout.versions import own_version
 from rollout.workspace import STACK_FILE
 from shared.contracts import StackId
 from shared.errors import TripointError, UsageError
@@ -188,7 +188,7 @@ def facts(run: Run, stacks: Iterable[StackId]) -> dict[str, Any]:
         "versions": {
             "terraform": f"{run.tool.name} {run.tool.version}",
             "provider": aws_provider_version([project.workspace.stack(stack) for stack in stacks]),
-            "tripoint": _version(),
+            "tripoint": own_version(),
         },
         "functions": {path.stem: hash_of(path) for path in zips},
     }
@@ -224,13 +224,6 @@ def _canonical(value: Any) -> bytes:
 
 def _iso(moment: datetime) -> str:
     return moment.isoformat(timespec="seconds")
-
-
-def _version() -> str:
-    try:
-        return version("tripoint")
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def _write(path: Path, content: bytes) -> None:
