@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from html import escape
 
 from rollout.benchmarks import growth, peers
 from rollout.benchmarks.results import Results, Task, median
 
 WIDTH, HEIGHT = 960, 420
-_TOP, _BOTTOM, _LEFT = 70, 370, 60
+_TOP, _BOTTOM, _LEFT = 80, 370, 60
 _COLOURS = ("#1f6feb", "#8c959f", "#d4730b")
+_LINES = ("#1f6feb", "#1a7f37", "#d4730b")
 
 
 def render(results: Results) -> str:
@@ -83,25 +85,32 @@ def _lines(results: Results, left: int, width: int) -> list[str]:
     parts.append(path(linear, 'stroke="#8c959f" stroke-dasharray="4 4"'))
     parts += _key(left, 44, "#8c959f", "linear from the first rollout")
     for number, (task, points) in enumerate(series.items()):
-        colour = _COLOURS[0] if number == 0 else ("#1a7f37", _COLOURS[2])[number - 1]
+        colour = _LINES[number]
         parts.append(path(points, f'stroke="{colour}" stroke-width="2"'))
-        for count, value in points:
-            parts.append(f'<circle cx="{x(count):.1f}" cy="{_y(value, top):.1f}" r="3" fill="{colour}"/>')
-            parts.append(_text(x(count), _y(value, top) - 7, f"{value:.0f}", anchor="middle"))
-        parts += _key(left + 190 + (number % 2) * 100, 44 + (number // 2) * 16, colour, task)
+        parts += [f'<circle cx="{x(n):.1f}" cy="{_y(value, top):.1f}" r="3" fill="{colour}"/>' for n, value in points]
+        if number == 0:
+            parts += [_text(x(n), _y(value, top) - 7, f"{value:.0f}", anchor="middle") for n, value in points]
+        values = f"{task}: {points[0][1]:.0f} to {points[-1][1]:.0f}"
+        column, row = (number + 1) % 2, (number + 1) // 2
+        parts += _key(left + column * 200, 44 + row * 18, colour, values)
+    parts.append(_text(left + width / 2, _BOTTOM + 38, "regions", anchor="middle"))
     return parts
 
 
 def _axis(left: int, width: int, top: float) -> list[str]:
-    return [
-        f'<line x1="{left}" y1="{_BOTTOM}" x2="{left + width}" y2="{_BOTTOM}" stroke="#57606a"/>',
-        *(
-            f'<line x1="{left}" y1="{_y(top * part / 4, top):.1f}" x2="{left + width}" '
-            f'y2="{_y(top * part / 4, top):.1f}" stroke="#d0d7de"/>'
-            + _text(left - 6, _y(top * part / 4, top) + 4, f"{top * part / 4:.0f}", anchor="end")
-            for part in range(1, 5)
-        ),
-    ]
+    step = _step(top)
+    parts = [f'<line x1="{left}" y1="{_BOTTOM}" x2="{left + width}" y2="{_BOTTOM}" stroke="#57606a"/>']
+    for number in range(1, int(top / step) + 1):
+        y = _y(number * step, top)
+        parts.append(f'<line x1="{left}" y1="{y:.1f}" x2="{left + width}" y2="{y:.1f}" stroke="#d0d7de"/>')
+        parts.append(_text(left - 6, y + 4, f"{number * step:g}", anchor="end"))
+    return parts
+
+
+def _step(top: float) -> float:
+    """A round distance of three to six lines up to the top."""
+    size = 10.0 ** math.floor(math.log10(top))
+    return next(size * part for part in (0.2, 0.25, 0.5, 1, 2) if top / (size * part) < 6)
 
 
 def _y(value: float, top: float) -> float:

@@ -41,7 +41,8 @@ def render(results: Results) -> str:
         "```console\n$ make bench\n```",
         f"{machine['cores']} cores, {machine['memory']} of memory, Python {machine['python']}, Terraform "
         f"{machine['terraform']}, {machine['date']}. Load: the one-minute load average before each measurement / its "
-        "mean meanwhile, which counts the measured commands and their sandbox.",
+        "mean meanwhile, which counts the measured commands and their sandbox. CPU seconds are those of the commands "
+        "alone.",
         *_peers(results),
         *_growth(results),
         f"![Rollouts compared, and growth with regions]({CHART.name})",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -12,7 +13,6 @@ from enum import StrEnum
 from pathlib import Path
 
 from rollout.benchmarks.measure import Cost
-from rollout.report import python_version
 from rollout.toolchain import find_tool
 
 SCHEMA = 1
@@ -98,7 +98,7 @@ def machine() -> dict[str, str]:
     return {
         "cores": str(os.cpu_count()),
         "memory": f"{memory:.0f} GiB",
-        "python": python_version(),
+        "python": platform.python_version(),
         "terraform": find_tool().version,
         "date": datetime.now(UTC).date().isoformat(),
     }
