@@ -159,7 +159,7 @@ def tier(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> str:
     ec2, balancing = cloud.client("ec2", REGION), cloud.client("elbv2", REGION)
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
-    image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+    image = ec2.register_image(Name="web", Architecture="x86_64")["ImageId"]
     ec2.create_launch_template(
         LaunchTemplateName="web", LaunchTemplateData={"ImageId": image, "InstanceType": "t3.micro"}
     )
