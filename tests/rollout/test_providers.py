@@ -10,17 +10,28 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from rollout import providers
 from rollout.children import Children
+from rollout.engine import Steps
+from rollout.engine.run import Run
+from rollout.project import Project
 from rollout.providers import VARIABLE, ProviderServer, ProviderServerError, ProviderServers, can_serve
 from rollout.sandbox.processes import alive
+from rollout.schedule import Status
+from rollout.state import StateStore
+from rollout.synthesis import Synthesis
+from rollout.target import Target
 from rollout.terraform import StackTerraform, TerraformError
-from rollout.toolchain import Tool
-from tests.rollout.support import write_script
+from rollout.toolchain import MIRROR_VARIABLE, Tool, os_arch
+from rollout.toolchain import PROVIDER as PROVIDER_NAME
+from rollout.workspace import Workspace
+from shared.config import load
+from shared.contracts import StackId
+from tests.rollout.support import AWS_CONFIG, CONFIG, GRAPH, SPECS, Recorder, write_config, write_script
 
 ROOT = Path(__file__).parents[2]
 REGISTRY = "registry.terraform.io"
@@ -264,3 +275,69 @@ def test_a_provider_that_says_nothing_is_not_waited_for_forever(
     with pytest.raises(ProviderServerError, match=r"^provider \S+ announced no address in 0 s: it said nothing$"):
         ProviderServer(executable, REGISTRY, tmp_path, dict(os.environ)).attach()
     assert left(tmp_path) == []
+
+
+def run_over_the_graph(tmp_path: Path, config: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A whole run of Terraform over the test graph, with a provider that lies in a mirror, under a configuration."""
+    package = tmp_path / "mirror" / REGISTRY / PROVIDER_NAME / "5.0.0" / os_arch()
+    package.mkdir(parents=True)
+    (tmp_path / "provider").rename(package / "terraform-provider-aws_v5.0.0")
+    monkeypatch.setenv(MIRROR_VARIABLE, str(tmp_path / "mirror"))
+    tool = Tool("terraform", (str(write_script(tmp_path / "terraform", TERRAFORM)),), "1.11.4")
+    environment = load(write_config(tmp_path, config))
+    project = Project(
+        config=tmp_path / "test.toml",
+        environment=environment,
+        specs=SPECS,
+        graph=GRAPH,
+        workspace=Workspace(tmp_path, tmp_path / ".tripoint", "t1", tmp_path / "flat.json"),
+        target=Target(environment),
+        store=cast(StateStore, NoStates()),
+    )
+    settings = {"backend": {"s3": {}}, "required_providers": {"aws": {"source": "hashicorp/aws", "version": "5.0.0"}}}
+    for stack in GRAPH.order:
+        directory = stack_folder(project.workspace.stack(stack))
+        content = json.loads((directory / "cdk.tf.json").read_text())
+        (directory / "cdk.tf.json").write_text(
+            json.dumps({**content, "terraform": {"backend": {"s3": {}}, **required}})
+        )
+    steps = Steps(find_tool=lambda: tool, build_functions=lambda _: 0, synthesize=lambda *_: Synthesis(()))
+    with Run("deploy", project, Recorder(), parallel=3, steps=steps) as run:
+        run.prepare(GRAPH.order, make_buckets=False)
+
+        def deploy(stack: StackId) -> Status:
+            terraform = run.terraform(stack)
+            terraform.init()
+            terraform.apply()
+            return Status.APPLIED
+
+        run.execute(GRAPH, deploy)
+        assert run.report.ok
+
+
+class NoStates:
+    def read(self, stack: StackId) -> None: ...
+
+
+def test_in_a_run_every_stack_has_its_own_server_while_it_is_worked_on(
+    tmp_path: Path, executable: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_over_the_graph(tmp_path, CONFIG, monkeypatch)
+    used: dict[str, set[int]] = {}
+    for stack, _, _, pids in calls(tmp_path):
+        used.setdefault(stack, set()).update(pids)
+    assert set(used) == set(map(str, GRAPH.order))
+    assert all(len(pids) == 1 for pids in used.values())
+    assert len(set.union(*used.values())) == len(GRAPH.order)
+    assert not any(alive(pid) for pids in used.values() for pid in pids)
+    assert left(tmp_path) == []
+
+
+def test_in_an_account_terraform_starts_the_provider_itself(
+    tmp_path: Path, executable: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody would check a server against the dependency lock file."""
+    run_over_the_graph(tmp_path, AWS_CONFIG, monkeypatch)
+    found = calls(tmp_path)
+    assert {stack for stack, _, _, _ in found} == set(map(str, GRAPH.order))
+    assert not any(pids for _, _, _, pids in found)
