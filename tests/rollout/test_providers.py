@@ -296,11 +296,8 @@ def run_over_the_graph(tmp_path: Path, config: str, monkeypatch: pytest.MonkeyPa
     )
     settings = {"backend": {"s3": {}}, "required_providers": {"aws": {"source": "hashicorp/aws", "version": "5.0.0"}}}
     for stack in GRAPH.order:
-        directory = stack_folder(project.workspace.stack(stack))
-        content = json.loads((directory / "cdk.tf.json").read_text())
-        (directory / "cdk.tf.json").write_text(
-            json.dumps({**content, "terraform": {"backend": {"s3": {}}, **required}})
-        )
+        path = stack_folder(project.workspace.stack(stack)) / "cdk.tf.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "terraform": settings}))
     steps = Steps(find_tool=lambda: tool, build_functions=lambda _: 0, synthesize=lambda *_: Synthesis(()))
     with Run("deploy", project, Recorder(), parallel=3, steps=steps) as run:
         run.prepare(GRAPH.order, make_buckets=False)
