@@ -64,11 +64,14 @@ def _deploy_one(run: Run, uptodate: UpToDate, stack: StackId, *, every: bool) ->
     result = run.result(stack)
     verdict = uptodate.verdict(stack)
     why = _why(run, stack, verdict, every=every)
-    result.reason = why or verdict.reason
     if why:
+        result.reason = why
         return change.apply(run, stack, uptodate, verdict)
     # A stack that others let go of first comes twice.
-    return Status.UP_TO_DATE if result.changes.none else Status.APPLIED
+    if not result.changes.none:
+        return Status.APPLIED
+    result.reason = verdict.reason
+    return Status.UP_TO_DATE
 
 
 def _why(run: Run, stack: StackId, verdict: Verdict, *, every: bool) -> str | None:

@@ -79,7 +79,7 @@ class Inputs:
         """What is not as it was, for people."""
         found = ["the synthesized JSON changed"] if self.document != last.document else []
         found += [f"{name} changed" for name in _changed(self.outputs, last.outputs)]
-        found += [f"{stack} was applied" for stack in _changed(self.ground, last.ground)]
+        found += [f"resources of {stack} changed" for stack in _changed(self.ground, last.ground)]
         found += [
             f"{name} {last.tools.get(name, 'unknown')} then, {self.tools.get(name, 'unknown')} now"
             for name in _changed(self.tools, last.tools)

@@ -73,9 +73,9 @@ def test_a_data_source_that_nobody_can_foresee_is_named() -> None:
             {"tools": {**TOOLS, "terraform": "1.12.0"}},
             ["terraform 1.11.4 then, 1.12.0 now"],
         ),
-        ({"last": record(rebuilt="l:3")}, ["data-r1 was applied"]),
-        ({"upstream": state(4, key_arn="k", bucket="b")}, ["data-r1 was applied"]),
-        ({"upstream": None, "last": None}, ["data-r1.key_arn changed", "data-r1 was applied"]),
+        ({"last": record(rebuilt="l:3")}, ["resources of data-r1 changed"]),
+        ({"upstream": state(4, key_arn="k", bucket="b")}, ["resources of data-r1 changed"]),
+        ({"upstream": None, "last": None}, ["data-r1.key_arn changed", "resources of data-r1 changed"]),
         ({"upstream": state(key_arn="k", bucket="not read")}, []),
         ({"last": record(changed="l:3")}, []),
     ],
@@ -90,7 +90,9 @@ def test_every_difference_is_named_and_nothing_else(now: dict[str, Any], says: l
 def test_any_change_upstream_counts_for_a_stack_that_looks_at_the_resources_themselves() -> None:
     body = document(data={"aws_dynamodb_table": {}})
     before = inputs(body, upstream=state(), last=record())
-    assert inputs(body, upstream=state(), last=record(changed="l:3")).differences(before) == ["data-r1 was applied"]
+    assert inputs(body, upstream=state(), last=record(changed="l:3")).differences(before) == [
+        "resources of data-r1 changed"
+    ]
 
 
 def test_a_record_is_read_as_it_was_written_and_another_schema_is_none() -> None:
