@@ -132,7 +132,7 @@ def _end(project: Project, report: RunReport, save: PlanFolder | None, stream: T
         say(line, sys.stderr)
     if save is not None:
         count = sum(save.plan(result.stack).exists() for result in report.stacks)
-        later = sum(1 for result in report.stacks if result.diff and result.diff.refusal and not result.diff.plan.none)
+        later = sum(1 for result in report.stacks if result.diff and result.diff.refusal)
         more = f"; {later} cannot be applied from there, as the table says" if later else ""
         say(f"{count} plans saved in {save.path} ({MANIFEST} says what they depend on){more}", stream)
     say(f"{summary_sentence(report)} (report: {project.workspace.shown(path)})", stream)

@@ -78,6 +78,5 @@ def _numbers(plans: list[StackPlan]) -> list[Text]:
 
 def _note(result: StackResult) -> str:
     found = result.diff or StackDiff(StackPlan())
-    # A plan without changes needs no leave to be applied.
-    refusal = "" if found.plan.none else found.refusal
-    return found.label or refusal or result.note
+    # Of a plan without changes, too: when its upstream has changed, there may be some.
+    return found.label or found.refusal or result.note

@@ -175,6 +175,16 @@ def test_the_table_counts_replacements_once_and_marks_what_is_lost_in_red() -> N
     assert all("red" in str(line.style) for line in loss_lines(report()))
 
 
+def test_no_changes_for_now_is_told_from_no_changes() -> None:
+    """What is planned on outputs that are about to change says so, although it would do nothing yet."""
+    found = report()
+    refused = StackDiff(NOTHING, refusal="must be planned again after network-us-east-1")
+    found.stacks = [StackResult(ids("compute-us-east-1")[0], Path("x"), Status.UNCHANGED, diff=refused)]
+    stream = io.StringIO()
+    Console(file=stream, width=160).print(table(found))
+    assert "0  must be planned again after network-us-east-1" in stream.getvalue()
+
+
 def test_without_losses_nothing_is_red() -> None:
     found = report()
     found.stacks = found.stacks[1:]
