@@ -87,7 +87,7 @@ class DynamoOpenPayments:
 
 
 def shards() -> Sequence[str]:
-    """The shards of each region's part of the index (docs/decisions/open-payments-have-an-index.md)."""
+    """The shards of each region's part of the index (docs/decisions/the-sweeper-finishes-what-is-left.md)."""
     return ids.SHARDS
 
 
