@@ -26,9 +26,9 @@ from rollout.engine import Engine
 from rollout.graph_picture import as_svg
 from rollout.operations import ConfigOption, register
 from rollout.payments import Order, PaymentApi, act_as
+from rollout.pipelines import command as pipeline_command
 from rollout.plans import commands as plan_commands
 from rollout.plans.saved import PlanFolder, SavedPlanError
-from rollout.pipelines import command as pipeline_command
 from rollout.plugins import locate
 from rollout.progress import progress_for
 from rollout.project import Project, as_json
