@@ -17,10 +17,10 @@ from rollout.benchmarks.ways import CdktfCli, Ours, ShellLoop, Way
 from rollout.workspace import project_root
 from shared.errors import TripointError
 
-WAYS: dict[str, Callable[[], Way]] = {
-    "tripoint": Ours,
-    "shell-loop": ShellLoop,
-    "cdktf": lambda: CdktfCli(install()),
+WAYS: dict[str, Callable[[argparse.Namespace], Way]] = {
+    "tripoint": lambda options: Ours(options.parallel),
+    "shell-loop": lambda options: ShellLoop(),
+    "cdktf": lambda options: CdktfCli(install()),
 }
 
 
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     part = options.part
     try:
         if part in ("all", "peers"):
-            ways = [WAYS[way]() for way in options.ways]
+            ways = [WAYS[way](options) for way in options.ways]
             peers.measure(
                 results, ways, folder, regions=options.regions, layers=options.layers, rounds=options.rounds,
                 port=options.port,
@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--ways", nargs="+", choices=list(WAYS), default=list(WAYS), help="peers: who; all when left out"
     )
+    parser.add_argument("--parallel", type=int, help="peers: tripoint's stacks at once, other than its default")
     parser.add_argument("--counts", type=int, nargs="+", default=[2, 3, 6, 9], help="growth: numbers of regions")
     parser.add_argument("--port", type=int, default=4599, help="of the sandbox that is started for each measurement")
     parser.add_argument(

@@ -166,6 +166,7 @@ def test_the_cli_deploys_all_stacks_or_those_of_a_layer(place: Place) -> None:
 
 def test_ours_runs_with_its_defaults(place: Place) -> None:
     assert Ours().command(place, place.config, [])[0][3:] == ["rollout", "--config", str(place.config)]
+    assert Ours(3).command(place, place.config, [])[0][-2:] == ["--parallel", "3"]
     assert [command[3:5] for command in Ours().command(place, place.config, ["network", "data"])] == [
         ["deploy", "network"],
         ["deploy", "data"],
