@@ -19,6 +19,7 @@ from rollout.terraform import aws_provider_version
 from rollout.toolchain import find_tool
 from rollout.workspace import Workspace, project_root
 from shared.contracts import StackId
+from shared.errors import UsageError
 
 REGIONS = (
     "us-east-1", "eu-west-1", "ap-southeast-1", "us-west-2", "eu-central-1", "ap-northeast-1", "ca-central-1",
@@ -79,11 +80,11 @@ def configuration(text: str, regions: int, port: int) -> str:
 
     Raises
     ------
-    BenchmarkError
+    UsageError
         When it cannot have so many.
     """
     if not 2 <= regions <= len(REGIONS):
-        raise BenchmarkError(f"regions is {regions}; allowed: 2 to {len(REGIONS)}")
+        raise UsageError(f"regions is {regions}; allowed: 2 to {len(REGIONS)}")
     common = text[: text.index("\n[regions.")]
     common = re.sub(r"^suffix = .*$", f'suffix = "{SUFFIX}"', common, flags=re.MULTILINE)
     common = re.sub(r"^endpoint = .*$", f'endpoint = "http://127.0.0.1:{port}"', common, flags=re.MULTILINE)

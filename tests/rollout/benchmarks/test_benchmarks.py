@@ -23,6 +23,7 @@ from rollout.benchmarks.ways import CdktfCli, Ours, ShellLoop
 from rollout.project import DEFAULT_CONFIG, Project
 from rollout.workspace import Workspace
 from shared.config import load
+from shared.errors import UsageError
 from stacks.catalogue import graph_of
 from tests.rollout.support import write_script
 
@@ -76,7 +77,7 @@ def test_it_measures_the_default_configuration_with_other_regions(tmp_path: Path
 
 @pytest.mark.parametrize("regions", [0, 1, 10])
 def test_a_number_of_regions_that_cannot_be_is_refused(regions: int) -> None:
-    with pytest.raises(BenchmarkError, match=rf"^regions is {regions}; allowed: 2 to 9$"):
+    with pytest.raises(UsageError, match=rf"^regions is {regions}; allowed: 2 to 9$"):
         configuration(TEXT, regions, 20002)
 
 
