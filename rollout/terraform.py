@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any, TextIO
 
 from rollout.children import Children
 from rollout.providers import NO_ATTACHMENT, ProviderServer
@@ -345,11 +345,10 @@ class StackTerraform:
         """A plan of what an apply would do, in Terraform's JSON representation of a plan."""
         saved = self._data / "document.tfplan"
         try:
-            self._again_if_stale("plan", ["plan", "-json", "-input=false", "-lock=false", f"-out={saved}"], _nobody)
-            shown = self._run("show", ["show", "-json", str(saved)]).plain
+            self.plan(out=saved)
+            return self.show_json(saved)
         finally:
             saved.unlink(missing_ok=True)
-        return cast(dict[str, Any], json.loads("\n".join(shown)))
 
     def push_state(self, path: Path) -> None:
         """Save a state that an earlier Terraform could not save."""
