@@ -235,6 +235,7 @@ class Drill:
     def _quiet(self) -> Mapping[str, Mapping[str, Standing]]:
         deadline = time.monotonic() + QUIET_WITHIN_S
         told = figures.accepted(self._load.answers)
+        said, told_at = "", 0.0
         while True:
             standings = {region: self._ledgers.read(region) for region in self._regions}
             open_ones = {
@@ -245,7 +246,10 @@ class Drill:
                 return standings
             if time.monotonic() > deadline:
                 return standings  # the complaints will say which
-            self._say(f"{len(open_ones):,} payments are not final everywhere yet, {replicating:,} writes on their way")
+            line = f"{len(open_ones):,} payments are not final everywhere yet, {replicating:,} writes on their way"
+            if line != said or time.monotonic() - told_at > TELL_EVERY_S * 3:
+                self._say(line)
+                said, told_at = line, time.monotonic()
             time.sleep(5.0)
 
     def _judge(self, standings: Mapping[str, Mapping[str, Standing]], outage: Outage | None) -> None:
