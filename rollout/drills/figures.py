@@ -89,7 +89,7 @@ def general(answers: Sequence[Answer], ledger: Mapping[str, Standing]) -> dict[s
         "requests without an answer, or with another 5xx": sum(
             answer.status == 0 or (answer.status >= 500 and not answer.pushed_back) for answer in answers
         ),
-        "moved to another region": sum(len(set(one.regions_tried)) > 1 for one in of_run),
+        "finished by a region that had not accepted it": sum(one.home not in told[one.id] for one in of_run),
         "seconds of load": round(seconds, 1),
         "accepted per second": round(len(told) / seconds, 2) if seconds else 0.0,
         "answered, median, ms": round(quantile(waits, 0.5)),
