@@ -12,19 +12,24 @@ from rollout.target import Target
 Settings = Mapping[str, Any]
 Client = Callable[[str], Any]
 
-# Resource types of the EC2 API (DescribeTags) that carry a name tag in our stacks.
+# Type -> the EC2 operation that lists what is there, the list in its answer, and the id in an entry. Not DescribeTags:
+# the sandbox keeps the tags of what is gone.
 _EC2 = {
-    "aws_flow_log": "vpc-flow-log",
-    "aws_internet_gateway": "internet-gateway",
-    "aws_launch_template": "launch-template",
-    "aws_route_table": "route-table",
-    "aws_security_group": "security-group",
-    "aws_subnet": "subnet",
-    "aws_vpc": "vpc",
-    "aws_vpc_endpoint": "vpc-endpoint",
-    "aws_vpc_security_group_egress_rule": "security-group-rule",
-    "aws_vpc_security_group_ingress_rule": "security-group-rule",
-}
+    "aws_flow_log": ("describe_flow_logs", "FlowLogs", "FlowLogId"),
+    "aws_internet_gateway": ("describe_internet_gateways", "InternetGateways", "InternetGatewayId"),
+    "aws_launch_template": ("describe_launch_templates", "LaunchTemplates", "LaunchTemplateId"),
+    "aws_route_table": ("describe_route_tables", "RouteTables", "RouteTableId"),
+    "aws_security_group": ("describe_security_groups", "SecurityGroups", "GroupId"),
+    "aws_subnet": ("describe_subnets", "Subnets", "SubnetId"),
+    "aws_vpc": ("describe_vpcs", "Vpcs", "VpcId"),
+    "aws_vpc_endpoint": ("describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId"),
+    "aws_vpc_security_group_egress_rule": (
+        "describe_security_group_rules", "SecurityGroupRules", "SecurityGroupRuleId",
+    ),
+    "aws_vpc_security_group_ingress_rule": (
+        "describe_security_group_rules", "SecurityGroupRules", "SecurityGroupRuleId",
+    ),
+}  # fmt: skip
 
 
 def find(type: str, settings: Settings, target: Target, region: str) -> list[str]:
@@ -39,19 +44,20 @@ def find(type: str, settings: Settings, target: Target, region: str) -> list[str
         raise LookupError(type)
     try:
         if type in _EC2:
-            return _in_ec2(_EC2[type], settings, target.client("ec2", region))
+            return _in_ec2(type, settings, target.client("ec2", region))
         return _FINDERS[type](settings, lambda service: target.client(service, region))
     except (ClientError, BotoCoreError, KeyError) as error:
         raise LookupError(type) from error
 
 
-def _in_ec2(kind: str, settings: Settings, ec2: Any) -> list[str]:
-    filters = [
-        {"Name": "resource-type", "Values": [kind]},
-        {"Name": "key", "Values": ["Name"]},
-        {"Name": "value", "Values": [settings["tags"]["Name"]]},
-    ]
-    return [str(tag["ResourceId"]) for tag in ec2.describe_tags(Filters=filters)["Tags"]]
+def _in_ec2(type: str, settings: Settings, ec2: Any) -> list[str]:
+    operation, entries, id = _EC2[type]
+    name = settings["tags"]["Name"]
+    wanted = [{"Name": "tag:Name", "Values": [name]}]
+    # The one operation whose parameter is in the singular.
+    found = getattr(ec2, operation)(**{"Filter" if type == "aws_flow_log" else "Filters": wanted})[entries]
+    tagged = [one for one in found if {"Key": "Name", "Value": name} in one.get("Tags", [])]
+    return [str(one[id]) for one in tagged if not str(one.get("State", "")).lower().startswith("delet")]
 
 
 def _keys(settings: Settings, client: Client) -> list[str]:

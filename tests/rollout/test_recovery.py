@@ -115,7 +115,7 @@ class FakePlanner:
 
 
 class FakeTarget:
-    """An EC2 that knows name tags."""
+    """An EC2 that finds by name tag, and also returns what does not carry it."""
 
     def __init__(self, tags: dict[str, list[str]]) -> None:
         self.tags = tags
@@ -124,11 +124,19 @@ class FakeTarget:
         assert (service, region) == ("ec2", "r1")
         return self
 
-    def describe_tags(self, **request: Any) -> dict[str, Any]:
-        name = request["Filters"][2]["Values"][0]
+    def describe_vpcs(self, **request: Any) -> dict[str, Any]:
+        return {"Vpcs": self.found("VpcId", **request)}
+
+    def describe_subnets(self, **request: Any) -> dict[str, Any]:
+        return {"Subnets": self.found("SubnetId", **request)}
+
+    def found(self, id: str, **request: Any) -> list[dict[str, Any]]:
+        name = request["Filters"][0]["Values"][0]
         if name == "broken":
-            raise ClientError({"Error": {"Code": "x"}}, "DescribeTags")
-        return {"Tags": [{"ResourceId": id} for id in self.tags.get(name, [])]}
+            raise ClientError({"Error": {"Code": "x"}}, "Describe")
+        tags = [{"Key": "Name", "Value": name}]
+        live = [{id: one, "State": "available", "Tags": tags} for one in self.tags.get(name, [])]
+        return [*live, {id: "gone", "State": "deleting", "Tags": tags}, {id: "another", "Tags": []}]
 
 
 def adopt(
@@ -171,7 +179,12 @@ def test_what_carries_the_tags_of_others_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_what_has_no_name_is_found_by_its_name_tag_unless_there_are_several(tmp_path: Path) -> None:
-    planned = {VPC: {"tags": {"Name": "one"}}, "aws_subnet.s": {"tags": {"Name": "two"}}, "aws_subnet.n": {"tags": {}}}
+    planned = {
+        VPC: {"tags": {"Name": "one"}},
+        "aws_subnet.s": {"tags": {"Name": "two"}},
+        "aws_subnet.n": {"tags": {}},
+        "aws_subnet.b": {"tags": {"Name": "broken"}},
+    }
     planner = FakePlanner(tmp_path, planned, {"vpc-1": {"tags_all": {}}})
     made = [Creation(address, address.split(".")[0]) for address in planned]
     found, said = adopt(planner, made, {"one": ["vpc-1"], "two": ["s-1", "s-2"]})
