@@ -155,6 +155,34 @@ def test_a_workflow_stands_still_while_its_region_is_down(
     assert (done, path.read_text()) == ("SUCCEEDED", "aab")
 
 
+def test_a_task_whose_region_is_down_does_not_use_up_its_time(
+    aws: Clients, writes: str, faults: Ask, tmp_path: Path
+) -> None:
+    path, states = tmp_path / "written", aws("stepfunctions", AWAY)
+    task = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke",
+        "Parameters": {"FunctionName": writes, "Payload": {"write_to": str(path)}},
+        "TimeoutSeconds": 2,
+        "End": True,
+    }
+    machine = states.create_state_machine(
+        name="waits",
+        definition=json.dumps({"StartAt": "Write", "States": {"Write": task}}),
+        roleArn=f"arn:aws:iam::{ACCOUNT}:role/workflow",
+    )["stateMachineArn"]
+    aws.invoke(writes, region=AWAY)
+    faults(down=[AWAY])
+    execution = states.start_execution(stateMachineArn=machine, input="{}")["executionArn"]
+    time.sleep(3)
+    assert states.describe_execution(executionArn=execution)["status"] == "RUNNING"
+    faults()
+    done = eventually(
+        lambda: states.describe_execution(executionArn=execution)["status"], lambda status: status != "RUNNING", 15
+    )
+    assert (done, path.read_text()) == ("SUCCEEDED", "ab")
+
+
 # -- replication -----------------------------------------------------------------------------------
 
 
