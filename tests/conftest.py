@@ -13,7 +13,7 @@ import pytest
 
 FIRST = "integration"
 # The last of the integration tests: they change or end the deployment, or make another. `capabilities` is a folder.
-LAST = ("test_least_privilege", "capabilities", "test_drain", "test_teardown", "test_reference_trio")
+LAST = ("test_least_privilege", "test_drills", "capabilities", "test_drain", "test_teardown", "test_reference_trio")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
