@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import socket
 import time
 import uuid
@@ -107,7 +108,7 @@ def _held(run: Run, stack: StackId, operation: str) -> Iterator[Attempt]:
             stack=stack,
             # The lock of an attempt that was cut off has no owner any more but the one that takes over.
             id=attempt.cut_off.lock_id if attempt.cut_off else str(uuid.uuid4()),
-            who=f"{getpass.getuser()}@{socket.gethostname()}",
+            who=f"{_user()}@{socket.gethostname()}",
             operation=f"OperationType{operation.capitalize()}",
             created=datetime.now(UTC).isoformat().replace("+00:00", "Z"),
         )
@@ -132,6 +133,14 @@ def _held(run: Run, stack: StackId, operation: str) -> Iterator[Attempt]:
             # The lock goes first: notes without a lock do no harm.
             if orderly:
                 attempt.finish()
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # A container may run as a user that nobody has named.
+        return str(os.getuid())
 
 
 def _acquire(run: Run, lock: StateLock) -> None:
