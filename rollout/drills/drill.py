@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -131,13 +132,14 @@ class Drill:
 
     def _under_load(self) -> Outage | None:
         self._faults.begin()
+        before = Counter(self._faults.state()["struck"])
         try:
             self._load.start(users=self._scenario.users, pace=self._pace)
             outage = self._with_outage() if self._scenario.outage else None
             while self._load.follow():
                 self._progress()
                 time.sleep(LOOK_EVERY_S)
-            self.result.struck = self._faults.state()["struck"]
+            self.result.struck = dict(Counter(self._faults.state()["struck"]) - before)
         finally:
             self._load.stop()
             self._faults.end()

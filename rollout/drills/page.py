@@ -12,6 +12,7 @@ from rollout.dashboards import charts
 from rollout.dashboards.reading import Series, Span
 from rollout.drills.drill import Result
 from rollout.drills.figures import quantile
+from rollout.drills.scenarios import scenario
 from rollout.reconcile.evidence import Invariant
 from shared.errors import TripointError
 
@@ -59,11 +60,13 @@ def write(root: Path, result: Result) -> list[Path]:
 def markdown(result: Result) -> str:
     """What a drill found, as the page shows it."""
     name, verdict = result.scenario.name, result.verdict
-    pace = f" --pace {result.pace:g}" if result.pace != 1 else ""
+    more = f" --pace {result.pace:g}" if result.pace != 1 else ""
+    if result.scenario.users != scenario(name).users:
+        more += f" --users {result.scenario.users}"
     when = datetime.fromtimestamp(result.began, UTC).strftime("%Y-%m-%d %H:%M UTC")
     lines = [
         f"{'Passed' if result.ok else '**Failed**'} on {when}, in {result.seconds / 60:.1f} minutes, with",
-        f"`tripoint drill {name} --payments {result.payments} --seed {result.seed}{pace}`.",
+        f"`tripoint drill {name} --payments {result.payments} --seed {result.seed}{more}`.",
         "",
         *_table(result.figures),
     ]
@@ -134,9 +137,7 @@ def pictures(result: Result) -> dict[str, str]:
         line("95 %", took, lambda many: quantile(many, 0.95)),
     ]
     return {
-        "throughput": _picture(
-            "Payments accepted per second, by the region that took them", throughput, span, period, result
-        ),
+        "throughput": _picture("Payments accepted per second", throughput, span, period, result),
         "latency": _picture("Seconds from the request to the final state", latency, span, period, result),
     }
 
@@ -145,8 +146,8 @@ def _picture(title: str, series: Sequence[Series], span: Span, period: int, resu
     svg = charts.chart(series, span, period)
     inner = svg[svg.index(">") + 1 : svg.rindex("</svg>")]
     legend = "".join(
-        f'<circle cx="{charts.LEFT + 330 + number * 92}" cy="-8" r="4" fill="{charts.colour_of(one, number)}"/>'
-        f'<text x="{charts.LEFT + 338 + number * 92}" y="-4">{one.label}</text>'
+        f'<circle cx="{charts.LEFT + 235 + number * 102}" cy="-8" r="4" fill="{charts.colour_of(one, number)}"/>'
+        f'<text x="{charts.LEFT + 243 + number * 102}" y="-4">{one.label}</text>'
         for number, one in enumerate(series)
     )
     size = f'viewBox="0 {-_ROOM} {charts.WIDTH} {charts.HEIGHT + _ROOM}" width="{charts.WIDTH}"'
