@@ -41,6 +41,7 @@ _CRASHED = (
     "error reading from server",
     "code = Unavailable",
     "The plugin encountered an error",
+    "Reattachment process not found",
 )
 _KEPT_LOG_BYTES = 4_000_000
 _TAIL = 12

@@ -120,7 +120,8 @@ def _held(run: Run, stack: StackId, operation: str) -> Iterator[Attempt]:
                 yield attempt
                 orderly = True
             except TerraformError as error:
-                orderly = not error.cut_off
+                # What an earlier attempt left is looked for until an attempt has succeeded.
+                orderly = not error.cut_off and attempt.cut_off is None
                 raise
             finally:
                 _keep_unsaved(run, stack)

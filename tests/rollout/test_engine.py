@@ -365,6 +365,21 @@ def test_a_killed_terraform_leaves_no_lock_and_the_same_command_again_finishes(w
     assert statuses(world.engine().deploy([stack])) == {"network-us-east-1": "up-to-date"}
 
 
+def test_what_was_cut_off_is_looked_for_until_an_attempt_has_succeeded(world: World) -> None:
+    """LAY-06: an attempt that fails on the way must not forget what the one before it made."""
+    [stack] = ids("network-us-east-1")
+    world.behave("network-us-east-1", killed=True)
+    world.engine().deploy([stack])
+    journal = world.project.workspace.data(stack) / "attempt.jsonl"
+    journal.write_text("what the killed one said\n")
+    world.behave("network-us-east-1", error="AccessDenied")
+    assert not world.engine().deploy([stack]).ok
+    assert journal.read_text().startswith("what the killed one said")
+    world.behave("network-us-east-1")
+    assert world.engine().deploy([stack]).ok
+    assert not journal.exists()
+
+
 def test_a_table_that_aws_keeps_for_a_day_is_explained_and_the_destroy_goes_on_later(world: World) -> None:
     """PAY-16: what is gone stays gone."""
     world.engine().deploy(GRAPH.order)
