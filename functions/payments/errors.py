@@ -139,7 +139,8 @@ class CapturedElsewhereError(FinalError):
 
 
 class UndoneUnknownError(FinalError):
-    """Undoing failed before it was known whether there was anything to undo: it is left open, to be tried again."""
+    """Undoing did not work, or failed before it was known whether there was anything to undo: the payment is left open,
+    to be tried again."""
 
 
 class PaymentDeclinedError(FinalError):

@@ -42,6 +42,10 @@ ALLOWED_FROM: Mapping[Status, frozenset[Status]] = {
     Status.REFUNDED: frozenset({Status.RECEIVED, Status.AUTHORIZED}),
 }
 
+RESUMES = 3
+"""How often a region starts the workflow of an open payment anew before it gives it to another one. Beyond that only
+where every region has had it."""
+
 _PROGRESS = frozenset({Status.AUTHORIZED, Status.SETTLED})
 
 

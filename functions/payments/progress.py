@@ -24,7 +24,7 @@ from functions.payments.errors import (
     UndoneUnknownError,
 )
 from functions.payments.ledger import Ledger
-from functions.payments.model import Payment, Status
+from functions.payments.model import RESUMES, Payment, Status
 
 if TYPE_CHECKING:  # most functions carry no processor
     from functions.processor.protocol import Charge
@@ -81,13 +81,19 @@ def close(
     return _write(ledger, payment, change)
 
 
-def close_unresolved(ledger: Ledger, payment: Payment, *, clock: clocks.Clock, reason: str) -> Progress:
+def close_unresolved(ledger: Ledger, payment: Payment, *, clock: clocks.Clock, reason: str, refused: bool) -> Progress:
     """Give a payment up as FAILED although what it holds was not released.
+
+    Parameters
+    ----------
+    refused
+        Whether the processor refused for good. What merely did not work is tried again by the sweeper, and given
+        up when every region has tried.
 
     Raises
     ------
     UndoneUnknownError
-        When it may be another region's to finish, or settled by one: it stays open.
+        When it is to be tried again, may be another region's to finish, or settled by one: it stays open.
     """
 
     def change(known: Payment) -> Payment | None:
@@ -95,9 +101,14 @@ def close_unresolved(ledger: Ledger, payment: Payment, *, clock: clocks.Clock, r
             return None
         if known.status is Status.RECEIVED or known.claimed_from:
             raise UndoneUnknownError(f"{known.payment_id}: {reason}")
+        if not (refused or known.resumed > RESUMES):
+            return known.changed(at=clock())  # only the write tells whether it is open still
         return known.changed(at=clock(), status=Status.FAILED, reason=reason)
 
-    return _write(ledger, payment, change)
+    closed = _write(ledger, payment, change)
+    if not closed.payment.status.is_final:
+        raise UndoneUnknownError(f"{payment.payment_id}: {reason}")
+    return closed
 
 
 def amend(ledger: Ledger, payment: Payment, *, clock: clocks.Clock, reason: str) -> Payment:

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from functions.payments import clock as clocks
 from functions.payments.caught import Caught
-from functions.payments.errors import PaymentDeclinedError
+from functions.payments.errors import (
+    CapturedElsewhereError,
+    PaymentDeclinedError,
+    ProcessorKeyConflictError,
+    ProcessorRejectedError,
+)
 from functions.payments.ledger import Ledger
 from functions.payments.model import Payment, Status
 from functions.payments.progress import Progress, amend, close, close_unresolved
 
 UNRESOLVED = "compensation_failed"
+
+REFUSALS = frozenset(
+    error.__name__ for error in (CapturedElsewhereError, ProcessorKeyConflictError, ProcessorRejectedError)
+)
+"""What the processor says no to, it will not do later either."""
 
 
 def record_failure(
@@ -23,9 +33,11 @@ def record_failure(
     """Write down DECLINED or FAILED.
 
     `compensation` is the error that kept compensation from being done: then the payment is
-    FAILED with a reason that begins with `compensation_failed`, for a human to resolve. Only if it
-    was this region's to undo: a payment that the processor has not been heard of yet, or that was
-    claimed and may have been settled unseen, stays open to be tried again (see `sweep_payments`).
+    FAILED with a reason that begins with `compensation_failed`, for a human to resolve. Only if the
+    processor refused to release the money, or if every region has tried in vain; and only if it was
+    this region's to undo, not claimed and perhaps settled unseen. Any other payment stays open, to be
+    tried again (see `sweep_payments`): an overload that outlasts a few retries must not leave
+    somebody's money held.
 
     Raises
     ------
@@ -36,7 +48,8 @@ def record_failure(
     """
     if compensation is not None:
         reason = f"{UNRESOLVED}: {compensation.reason} after {caught.reason}"
-        known, applied = close_unresolved(ledger, payment, clock=clock, reason=reason)
+        refused = compensation.name in REFUSALS
+        known, applied = close_unresolved(ledger, payment, clock=clock, reason=reason, refused=refused)
         if not applied and not known.reason.startswith(UNRESOLVED):
             # A twin had failed it before this one held money: its reason would hide that somebody must look.
             known = amend(ledger, known, clock=clock, reason=reason)

@@ -35,12 +35,11 @@ from functions.payments.executions import Workflow
 from functions.payments.failover import Standing, heir, next_region, to_avoid
 from functions.payments.homes import take_home
 from functions.payments.ledger import Ledger
-from functions.payments.model import Payment
+from functions.payments.model import RESUMES, Payment
 from functions.payments.open_payments import READ_AT_ONCE, Open, OpenPayments, shards
 from functions.payments.regions import Regions
 from functions.payments.telemetry import logger
 
-RESUMES = 3
 LOST_AFTER_S = 60
 LONGEST_PAUSE_S = 3600
 WORKERS = 32

@@ -24,8 +24,8 @@ CALLERS = (
 SETTLES = "tok_visa"
 
 # Share of payments, in thousandths, by token; the rest settles. What each does: functions/processor/scenarios.py. Two
-# tokens are left out, because they end with money that only a human can release: tok_void_unavailable and
-# tok_refund_unavailable.
+# tokens are left out, because nothing ever releases their money, so that they stay open for hours: tok_void_unavailable
+# and tok_refund_unavailable.
 TROUBLE: Mapping[str, int] = {
     "tok_declined": 40,
     "tok_insufficient_funds": 20,

@@ -62,7 +62,6 @@ def counted(output: str) -> list[str]:
         ("tok_declined", Status.DECLINED, Metric.PAYMENTS_DECLINED),
         ("tok_capture_declined", Status.FAILED, Metric.PAYMENTS_FAILED),
         ("tok_capture_lost", Status.REFUNDED, Metric.PAYMENTS_REFUNDED),
-        ("tok_void_unavailable", Status.FAILED, Metric.PAYMENTS_FAILED),
     ],
 )
 def test_a_payment_is_recorded_charged_and_counted_alike(

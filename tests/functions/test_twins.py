@@ -237,7 +237,7 @@ def test_what_may_have_been_settled_unseen_is_never_given_back(bank: Bank) -> No
     assert bank.account.refunded == 0
     assert ledger.history == [CLAIMED]  # not marked either: it is to go forward
     with pytest.raises(UndoneUnknownError):
-        close_unresolved(ledger, CLAIMED, clock=lambda: "later", reason="compensation_failed")
+        close_unresolved(ledger, CLAIMED, clock=lambda: "later", reason="compensation_failed", refused=True)
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ def test_nobody_gives_up_a_payment_that_the_processor_has_not_been_heard_of() ->
     """PAY-23: it may be the twin of one that another region settles."""
     ledger = InMemoryLedger(LOSER)
     with pytest.raises(UndoneUnknownError):
-        close_unresolved(ledger, LOSER, clock=lambda: "later", reason="compensation_failed")
+        close_unresolved(ledger, LOSER, clock=lambda: "later", reason="compensation_failed", refused=True)
     assert ledger.history == [LOSER]
 
 
