@@ -34,7 +34,7 @@ from functions.publish_changes.logic import news
 from functions.record_failure.logic import record_failure
 from functions.take_over.logic import HandOver, take_over
 from functions.validate.logic import validate
-from tests.functions.fakes import REGION, InMemoryLedger, InMemoryReceipts, ticking_clock
+from tests.functions.fakes import REGION, InMemoryLedger, InMemoryReceipts, a_payment, ticking_clock
 from tests.functions.interpreter import Ended, NamedError, run
 
 DEFINITION: dict[str, Any] = json.loads(
@@ -270,3 +270,11 @@ class Platform:
             assert not before.next_region or after.home_region == before.next_region, story
         if not self.express:
             assert len(set(self.started)) == len(self.started), story
+
+
+def executed(token: str = "tok_visa", *faults: Fault, stubborn: tuple[Stubborn, ...] = ()) -> Platform:
+    """A payment after one execution and whatever befell it; the invariants hold."""
+    platform = Platform(a_payment(payment_method=token), list(faults), list(stubborn))
+    platform.execute()
+    platform.check()
+    return platform
