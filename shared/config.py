@@ -245,6 +245,9 @@ class WorkflowSettings(Section):
     type: Literal["STANDARD", "EXPRESS"] = "STANDARD"
 
 
+_ROLE_ARN = r"^(arn:aws:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+)?$"
+
+
 class PipelineSettings(Section):
     """The CI workflow that `tripoint pipeline` writes (docs/pipelines.md).
 
@@ -256,7 +259,7 @@ class PipelineSettings(Section):
     branch: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$")] = "main"
     gates: Literal["none", "first", "every"] = "first"
     environment: Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,99})?$")] = ""
-    role_arn: Annotated[str, Field(max_length=600, pattern=r"^(arn:aws:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+)?$")] = ""
+    role_arn: Annotated[str, Field(max_length=600, pattern=_ROLE_ARN)] = ""
     python: Literal["3.11", "3.12", "3.13"] = "3.11"
     terraform: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")] = "1.11.4"
     runner: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] = "ubuntu-24.04"
