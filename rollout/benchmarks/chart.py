@@ -60,7 +60,7 @@ def _bars(results: Results, left: int, width: int) -> list[str]:
 
 def _lines(results: Results, left: int, width: int) -> list[str]:
     counts = sorted({figure.regions for figure in results.figures if figure.part == growth.PART})
-    if not counts:
+    if len(counts) < 2:
         return []
     series = {
         task: [
