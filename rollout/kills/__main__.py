@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from rollout.kills.drill import Drill, Round, line
+from shared.errors import TripointError
 
 
 def main() -> int:
@@ -21,6 +22,8 @@ def main() -> int:
     parser.add_argument("--parallel", type=int, default=3, help="stacks at once")
     parser.add_argument("--folder", type=Path, default=Path(".tripoint/kill-drill"), help="for its files")
     options = parser.parse_args()
+    if options.rounds < 1:
+        parser.error(f"--rounds: {options.rounds} is not allowed; allowed: 1 or more")
     drill = Drill(options.folder.resolve(), port=options.port, parallel=options.parallel, say=_say)
     results: list[Round] = []
     try:
@@ -32,6 +35,9 @@ def main() -> int:
                 results.append(result)
                 print(line(result), file=rounds, flush=True)
                 _say(_shown(result))
+    except TripointError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
     finally:
         drill.close()
     (options.folder / "summary.json").write_text(json.dumps(_summary(results, takes_s), indent=2), encoding="utf-8")

@@ -18,6 +18,7 @@ from rollout.kills.inventory import inventory
 from rollout.kills.victims import Victim, kill
 from rollout.project import Project
 from shared.contracts import StackId
+from shared.errors import TripointError
 
 # Small, but of everything: resources with names and without, of four services, in two regions that need each other.
 LAYERS = ("network", "data")
@@ -91,7 +92,8 @@ class Drill:
         begin = time.monotonic()
         run = self._start()
         if run.wait() != 0:
-            raise RuntimeError(f"the undisturbed run failed; see {self._log}")
+            said = self._log.read_text(encoding="utf-8").strip().splitlines() or ["it said nothing"]
+            raise TripointError(f"the undisturbed run failed: {said[-1].removeprefix('error: ')} (log: {self._log})")
         return inventory(self.project, self.stacks), time.monotonic() - begin
 
     def round(self, number: int, seed: int, wanted: Counter[str], takes_s: float) -> Round:
