@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from functions.payments import clock as clocks
 from functions.payments.errors import (
     AlreadyCapturedError,
@@ -32,7 +34,9 @@ def compensate(
     answer has hidden, the processor knows: it refuses to void what it captured.
 
     A payment that was claimed may have been settled where this ledger did not see it, and its event
-    be out. So it is never refunded here, and not marked: what a void can undo was not settled.
+    be out. So it is never refunded here, and not marked: what a void can undo was not settled. One whose
+    money turns out to be taken, though no answer of the capture ever came, comes back as captured: it is
+    to be settled.
 
     Raises
     ------
@@ -51,6 +55,8 @@ def compensate(
         refund_id = _undo(payment, known, processor)
     except PaymentDeclinedError as error:
         return close(ledger, known, Status.DECLINED, clock=clock, reason=str(error), may_hold_money=True)
+    except AlreadyCapturedError as error:
+        return Progress(replace(known, capture_id=error.reference, captured_at=error.at), False)
     except HeldElsewhereError as error:
         give_way(ledger, known, error.held, clock=clock)
         raise PaymentMovedError(f"{payment.payment_id} has come back, for another execution") from error
@@ -72,7 +78,10 @@ def _undo(payment: Payment, known: Payment, processor: CardProcessor) -> str:
         processor.void(Charge.of(payment), key=operation_key(payment.payment_id, Operation.VOID))
     except AlreadyRefundedError:
         return _refund(payment, processor)
-    except AlreadyCapturedError:
+    except AlreadyCapturedError as error:
+        # Known to be captured and yet here again: settling it has failed too.
+        if payment.claimed_from and known.status is Status.AUTHORIZED and error.reference and not payment.capture_id:
+            raise
         if payment.claimed_from or known.status is Status.RECEIVED:
             raise CapturedElsewhereError(payment.payment_id) from None
         return _refund(payment, processor)

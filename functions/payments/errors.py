@@ -156,7 +156,12 @@ class AuthorizationVoidedError(FinalError):
 
 
 class AlreadyCapturedError(FinalError):
-    """A captured payment cannot be voided: refund it."""
+    """A captured payment cannot be voided: refund it. `reference` and `at` are the capture's, if they are told."""
+
+    def __init__(self, message: str = "", *, reference: str = "", at: str = "") -> None:
+        self.reference = reference
+        self.at = at
+        super().__init__(message)
 
 
 class AlreadyRefundedError(FinalError):

@@ -110,9 +110,9 @@ class HttpCardProcessor:
             },
         )
         if 200 <= status < 300:
-            reference, at = answer.get("reference"), answer.get("at")
-            if isinstance(reference, str) and reference and isinstance(at, str) and _TIME.fullmatch(at):
-                return Outcome(reference, at)
+            outcome = _outcome(answer)
+            if outcome is not None:
+                return outcome
             raise ProcessorTimeoutError(f"{operation}: {status} without a reference and a time")
         if status == 401:  # the key may have been rotated: the next attempt reads it again
             self._known_key = None
@@ -171,6 +171,13 @@ class HttpCardProcessor:
             self._connection = None
 
 
+def _outcome(answer: dict[str, Any]) -> Outcome | None:
+    reference, at = answer.get("reference"), answer.get("at")
+    if isinstance(reference, str) and reference and isinstance(at, str) and _TIME.fullmatch(at):
+        return Outcome(reference, at)
+    return None
+
+
 def _held_elsewhere(charge: Charge, held: object) -> PaymentError:
     """Who holds the payment; what does not say so completely is an answer that cannot be acted on."""
     if isinstance(held, dict):
@@ -192,7 +199,11 @@ def _error(operation: Operation, status: int, answer: dict[str, Any]) -> Payment
     if status in (408, 504):
         return ProcessorTimeoutError(f"{operation}: {status}")
     if status == 409 and answer.get("code") in _CONFLICTS:
-        return _CONFLICTS[answer["code"]](f"{operation}: {answer['code']}")
+        error = _CONFLICTS[answer["code"]](f"{operation}: {answer['code']}")
+        capture = _outcome(answer)
+        if isinstance(error, AlreadyCapturedError) and capture is not None:
+            error.reference, error.at = capture
+        return error
     if status == 429:
         return ProcessorThrottledError(f"{operation}: {status}")
     if status >= 500 or status == 401:

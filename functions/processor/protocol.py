@@ -107,8 +107,8 @@ class CardProcessor(Protocol):
         ...
 
     def void(self, charge: Charge, *, key: str) -> Outcome:
-        """Release the reservation, or forbid one that may still come. AlreadyCapturedError,
-        AlreadyRefundedError, and PaymentDeclinedError when there is none."""
+        """Release the reservation, or forbid one that may still come. AlreadyCapturedError with the
+        capture's reference and time, AlreadyRefundedError, and PaymentDeclinedError when there is none."""
         ...
 
     def refund(self, charge: Charge, *, key: str) -> Outcome:

@@ -155,7 +155,7 @@ def _refusal(account: Account, operation: Operation) -> FinalError | None:
     if operation is Operation.CAPTURE and not account.authorized:
         return CaptureDeclinedError("not_authorized")
     if operation is Operation.VOID and account.captured:
-        return AlreadyCapturedError("captured: refund it")
+        return AlreadyCapturedError("captured: refund it", **account.outcomes[Operation.CAPTURE])
     if operation is Operation.REFUND and not account.captured:
         return NotCapturedError("not captured: void it")
     return None

@@ -135,6 +135,16 @@ def test_a_time_that_is_none_is_an_answer_that_cannot_be_acted_on(server: Server
         a_processor(server).capture(CHARGE, key="key")
 
 
+@pytest.mark.parametrize("capture", [{"reference": "cap_1", "at": "2025-03-01T12:00:00.000Z"}, {"at": "soon"}])
+def test_who_may_not_void_a_capture_is_told_which_one(server: Server, capture: dict[str, str]) -> None:
+    """PAY-23: its own answer may have been lost."""
+    server.status, server.answer = 409, json.dumps({"code": "already_captured"} | capture).encode()
+    with pytest.raises(AlreadyCapturedError) as told:
+        a_processor(server).void(CHARGE, key="key")
+    known = "reference" in capture
+    assert (told.value.reference, told.value.at) == ((capture["reference"], capture["at"]) if known else ("", ""))
+
+
 @pytest.mark.parametrize("operation", ["authorize", "capture", "void", "refund"])
 @pytest.mark.parametrize(
     ("status", "answer", "error"),

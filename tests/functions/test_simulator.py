@@ -81,8 +81,10 @@ def test_money_is_authorized_captured_and_refunded_once(bank: Bank) -> None:
 def test_a_captured_payment_is_refunded_and_never_voided(bank: Bank) -> None:
     bank.do(A)
     assert bank.tells(R) is NotCapturedError
-    bank.do(C)
-    assert bank.tells(V) is AlreadyCapturedError
+    captured = bank.do(C)
+    with pytest.raises(AlreadyCapturedError) as told:
+        bank.do(V)
+    assert (told.value.reference, told.value.at) == captured
     assert not bank.account.voided
 
 

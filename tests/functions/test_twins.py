@@ -240,6 +240,18 @@ def test_what_may_have_been_settled_unseen_is_never_given_back(bank: Bank) -> No
         close_unresolved(ledger, CLAIMED, clock=lambda: "later", reason="compensation_failed", refused=True)
 
 
+def test_what_was_taken_without_an_answer_goes_on_to_be_settled(bank: Bank) -> None:
+    """PAY-23: it may not be given back, and must not stay open for ever."""
+    outcomes = [bank.do(operation) for operation in (A, C)]
+    known = replace(CLAIMED, status=Status.AUTHORIZED, authorization_id=outcomes[0].reference)
+    ledger = InMemoryLedger(known)
+    captured = compensated(known, ledger, bank)
+    assert (captured.status, captured.capture_id, captured.captured_at) == (Status.AUTHORIZED, *outcomes[1])
+    assert (ledger.history, bank.account.refunded) == ([known], 0)
+    with pytest.raises(CapturedElsewhereError):  # settling it did not work either: not in circles
+        compensated(captured, ledger, bank)
+
+
 @pytest.mark.parametrize(
     ("done", "status"),
     [((), Status.FAILED), ((A,), Status.FAILED), ((A, V), Status.FAILED), ((A, C, R), Status.REFUNDED)],
