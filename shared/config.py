@@ -261,7 +261,7 @@ class PipelineSettings(Section):
     environment: Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,99})?$")] = ""
     role_arn: Annotated[str, Field(max_length=600, pattern=_ROLE_ARN)] = ""
     python: Literal["3.11", "3.12", "3.13"] = "3.11"
-    terraform: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")] = "1.11.4"
+    terraform: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")] = "1.11.4"
     runner: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] = "ubuntu-24.04"
     image: Annotated[str, Field(pattern=r"^[a-z0-9][A-Za-z0-9._/:@-]{0,254}$")] = "python:3.11"
     timeout_minutes: Annotated[int, Field(ge=5, le=360)] = 90

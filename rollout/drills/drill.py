@@ -22,6 +22,7 @@ from rollout.payments import Order, PaymentApi
 from rollout.project import Project
 from rollout.reconcile.reading import Wanted
 from rollout.reconcile.reconciler import reconcile
+from rollout.reconcile.times import written
 from rollout.reconcile.verdict import Verdict
 from rollout.smoke import run_smoke
 from shared.errors import TripointError
@@ -272,7 +273,10 @@ class Drill:
             self._project.environment,
             self._outputs,
             self._project.target,
-            wanted=Wanted(accepted=figures.accepted(load.answers)),
+            # What others did to payments before is not the drill's. All that it sent was created since.
+            wanted=Wanted(
+                since=written(datetime.fromtimestamp(result.began, UTC)), accepted=figures.accepted(load.answers)
+            ),
             say=self._say,
         )
         result.seconds = time.time() - result.began

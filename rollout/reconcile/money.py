@@ -80,5 +80,13 @@ def _of_one(payment: Payment, account: Account | None) -> Iterator[str]:
         yield f"{payment.status}{reason}, captured {account.captured}, refunded {account.refunded} of {payment.amount}"
     elif held(account):
         yield f"{payment.status}, and {held(account)} {account.currency} are still held"
-    elif taken and payment.capture_id != account.outcomes.get("capture", {}).get("reference", payment.capture_id):
+    elif taken and _another_capture(payment, account):
         yield f"{payment.status} with capture {payment.capture_id!r}, which is not the processor's"
+
+
+def _another_capture(payment: Payment, account: Account) -> bool:
+    """Whether a payment names a capture that is not the processor's. One that was refunded because no answer of the
+    capture came names none."""
+    unanswered = payment.status is Status.REFUNDED and not payment.capture_id
+    known = account.outcomes.get("capture", {}).get("reference", payment.capture_id)
+    return not unanswered and payment.capture_id != known

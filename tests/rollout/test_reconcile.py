@@ -60,7 +60,12 @@ def payment(key: str, status: Status, **facts: Any) -> Payment:
 
 SETTLED = payment("settled", Status.SETTLED, payer_region=HERE)
 DECLINED = payment("declined", Status.DECLINED, reason="card_declined")
-REFUNDED = payment("refunded", Status.REFUNDED, reason="ReceiptsUnavailableError", refund_id="ref")
+# As after a capture whose answer was lost: it names none.
+REFUNDED = replace(
+    payment("refunded", Status.REFUNDED, reason="ReceiptsUnavailableError", refund_id="ref"),
+    capture_id="",
+    captured_at="",
+)
 FAILED = payment("failed", Status.FAILED, reason="ProcessorUnavailableError")
 EVERY = (SETTLED, DECLINED, REFUNDED, FAILED)
 
@@ -72,7 +77,9 @@ def account(one: Payment) -> Account:
         case Status.SETTLED:
             return replace(taken, outcomes={"capture": {"reference": one.capture_id, "at": one.captured_at}})
         case Status.REFUNDED:
-            return replace(taken, refunded=one.amount)
+            return replace(
+                taken, refunded=one.amount, outcomes={"capture": {"reference": "cap_lost", "at": DAY.format(2)}}
+            )
         case Status.FAILED:
             return replace(opened, voided=True)
     return opened

@@ -52,8 +52,9 @@ class Stream:
         )
 
     def write(self, *keys: str) -> None:
-        for key in keys:
-            self.aws("dynamodb").put_item(TableName=self.name, Item={"id": {"S": key}})
+        # At once: on a busy machine the batching window would end between two requests.
+        items = [{"PutRequest": {"Item": {"id": {"S": key}}}} for key in keys]
+        self.aws("dynamodb").batch_write_item(RequestItems={self.name: items})
 
     def batches(self, last: list[str]) -> list[list[str]]:
         """What the function was given, until the batch `last` came."""

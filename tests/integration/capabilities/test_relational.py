@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import zipfile
 from collections.abc import Iterator
@@ -164,24 +165,32 @@ def workspace(full: Deployment) -> Workspace:
 def plan_to_replace_the_cluster(full: Deployment, region: str, path: Path) -> bytes:
     """Everything that Terraform writes and says when it plans to make the region's cluster anew."""
     stack, files = StackId("relational", region), workspace(full)
-    synthesized = json.loads((files.stack(stack) / "cdk.tf.json").read_text())
+    # A folder of its own, initialized without the engine, which provides for Terraform in its own way.
+    folder = path.parent / "stack"
+    shutil.copytree(files.stack(stack), folder, ignore=shutil.ignore_patterns(".terraform.lock.hcl"))
+    synthesized = json.loads((folder / "cdk.tf.json").read_text())
     (name,) = synthesized["resource"]["aws_rds_cluster"]
-    words = ["plan", "-input=false", "-lock=false", f"-replace=aws_rds_cluster.{name}", f"-out={path}"]
-    done = subprocess.run(
-        [*find_tool().command, *words],
-        cwd=files.stack(stack),
-        env={
-            **full.variables,
-            "TF_DATA_DIR": str(files.data(stack)),
-            "TF_CLI_CONFIG_FILE": str(files.home / "terraform.tfrc"),
-            "AWS_ENDPOINT_URL": full.environment.target.endpoint or "",
-        },
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr.decode()[-2000:]
+    said = b""
+    for words in (
+        ["init", "-input=false"],
+        ["plan", "-input=false", "-lock=false", f"-replace=aws_rds_cluster.{name}", f"-out={path}"],
+    ):
+        done = subprocess.run(
+            [*find_tool().command, *words],
+            cwd=folder,
+            env={
+                **full.variables,
+                "TF_DATA_DIR": str(path.parent / "data"),
+                "TF_CLI_CONFIG_FILE": str(files.home / "terraform.tfrc"),
+                "AWS_ENDPOINT_URL": full.environment.target.endpoint or "",
+            },
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr.decode()[-2000:]
+        said += done.stdout + done.stderr
     with zipfile.ZipFile(path) as archive:
-        return b"".join([*(archive.read(part) for part in archive.namelist()), done.stdout, done.stderr])
+        return b"".join([*(archive.read(part) for part in archive.namelist()), said])
 
 
 def test_the_password_is_kept_nowhere(full: Deployment, primary: str, tmp_path: Path) -> None:
