@@ -23,7 +23,14 @@ from functions.complete.logic import complete
 from functions.hand_over.logic import hand_over
 from functions.issue_receipt.logic import issue_receipt
 from functions.payments.caught import Caught, caught
-from functions.payments.errors import PaymentError
+from functions.payments.errors import (
+    LedgerThrottledError,
+    LedgerUnavailableError,
+    PaymentError,
+    ProcessorTimeoutError,
+    ProcessorUnavailableError,
+    ReceiptsUnavailableError,
+)
 from functions.payments.events import HANDED_OVER, detail, detail_type
 from functions.payments.executions import execution_name
 from functions.payments.ledger import to_item
@@ -40,6 +47,21 @@ from tests.functions.interpreter import Ended, NamedError, run
 DEFINITION: dict[str, Any] = json.loads(
     workflow.render({"partition": "aws", **{f"{name}_arn": name for name in WORKFLOW_FUNCTIONS}})
 )
+
+
+FAULT_ERRORS: tuple[Exception, ...] = (
+    LedgerThrottledError(),
+    LedgerUnavailableError(),
+    ProcessorTimeoutError(),
+    ProcessorUnavailableError(),
+    ReceiptsUnavailableError(),
+    NamedError("States.Timeout"),
+    NamedError("Lambda.TooManyRequestsException"),
+    NamedError("Runtime.ExitError"),
+    KeyError("a bug"),
+    PermissionError("AccessDenied"),
+)
+"""What a search lets an operation fail with."""
 
 
 @dataclass

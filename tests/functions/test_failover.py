@@ -15,8 +15,6 @@ from functions.hand_over.logic import hand_over
 from functions.payments.errors import (
     InvalidPaymentError,
     LedgerConflictError,
-    LedgerThrottledError,
-    LedgerUnavailableError,
     NoRegionLeftError,
     PaymentClosedError,
     PaymentCompensatingError,
@@ -38,7 +36,7 @@ from functions.take_over.logic import HandOver, take_over
 from tests.functions.conftest import Cloud
 from tests.functions.fakes import REGION, Context, InMemoryLedger, RecordingWorkflow, a_payment
 from tests.functions.interpreter import NamedError
-from tests.functions.platform import Fault, Platform, Stubborn
+from tests.functions.platform import FAULT_ERRORS, Fault, Platform, Stubborn
 
 HOME, SECOND, THIRD = REGION, "ap-southeast-1", "us-east-1"
 ORDER = ("us-east-1", "eu-west-1", "ap-southeast-1")
@@ -465,20 +463,7 @@ def test_a_late_twin_in_the_old_region_does_nothing_to_a_payment_that_moved() ->
             assert platform.account.captured == 1299
 
 
-ERRORS = st.sampled_from(
-    [
-        LedgerThrottledError(),
-        LedgerUnavailableError(),
-        ProcessorTimeoutError(),
-        ProcessorUnavailableError(),
-        ReceiptsUnavailableError(),
-        NamedError("States.Timeout"),
-        NamedError("Lambda.TooManyRequestsException"),
-        NamedError("Runtime.ExitError"),
-        KeyError("a bug"),
-        PermissionError("AccessDenied"),
-    ]
-)
+ERRORS = st.sampled_from(FAULT_ERRORS)
 FAULTS = st.builds(Fault, at=st.integers(0, 50), after=st.booleans(), error=ERRORS)
 TWINS = st.builds(Fault, at=st.integers(0, 30), after=st.booleans(), error=st.none())
 UNREACHABLE = [f"tok_{what}unreachable_from_{region}" for what in ("", "capture_") for region in ORDER]

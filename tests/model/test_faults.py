@@ -7,35 +7,14 @@ import os
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functions.payments.errors import (
-    LedgerThrottledError,
-    LedgerUnavailableError,
-    ProcessorTimeoutError,
-    ProcessorUnavailableError,
-    ReceiptsUnavailableError,
-)
 from functions.processor.scenarios import TOKENS
-from tests.functions.interpreter import NamedError
-from tests.functions.platform import Fault, Stubborn, executed
+from tests.functions.platform import FAULT_ERRORS, Fault, Stubborn, executed
 
 _LONG = settings.get_profile(os.environ.get("HYPOTHESIS_PROFILE", "model"))
 # There is less to find than between three regions.
 FEWER = settings(_LONG, max_examples=_LONG.max_examples // 3)
 
-ERRORS = st.sampled_from(
-    [
-        LedgerThrottledError(),
-        LedgerUnavailableError(),
-        ProcessorTimeoutError(),
-        ProcessorUnavailableError(),
-        ReceiptsUnavailableError(),
-        NamedError("States.Timeout"),
-        NamedError("Lambda.TooManyRequestsException"),
-        NamedError("Runtime.ExitError"),
-        KeyError("a bug"),
-        PermissionError("AccessDenied"),
-    ]
-)
+ERRORS = st.sampled_from(FAULT_ERRORS)
 FAULTS = st.builds(Fault, at=st.integers(0, 24), after=st.booleans(), error=ERRORS)
 TWINS = st.builds(Fault, at=st.integers(0, 14), after=st.booleans(), error=st.none())
 CHOSEN = st.sampled_from(["tok_visa", *TOKENS])
