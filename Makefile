@@ -7,7 +7,7 @@ BIN := .venv/bin
 TRIPOINT := $(BIN)/tripoint
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rollout down drill test scan audit lint types unit functions search integration mutate-iam synth docs bench kill-drill bench-functions format clean
+.PHONY: help setup rollout down drill test pages scan audit lint types unit functions search integration mutate-iam synth docs bench kill-drill bench-functions format clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ test: setup ## Lint, types and every test, the integration tests against a sandb
 	@$(BIN)/mypy
 	@# The integration tests' deployment mostly waits; the other workers test everything else meanwhile.
 	@$(BIN)/pytest -n 2 --dist loadscope
+
+pages: setup ## Open the reports, dashboards and pictures in headless Chromium, which must be there: is all in its place?
+	@$(BIN)/pytest tests/browser -m browser
 
 scan: setup ## Checkov and parliament over every configuration's stacks; writes the counts into docs/security.md
 	@$(BIN)/python -m rollout.scanners --write
