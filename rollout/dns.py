@@ -188,13 +188,14 @@ def read_name(environment: Environment, outputs: Mapping[str, Any], *, target: T
     Raises
     ------
     OutputMissingError
-        When no edge stack is deployed.
+        When the zone's stack is not deployed.
     DnsError
         When Route 53 doesn't answer.
     """
-    zone = next((outputs[key] for key in _of_every_region(environment, "hosted_zone_id") if outputs.get(key)), None)
-    if zone is None:
-        raise OutputMissingError("no edge stack is deployed, so the name has no zone; run: tripoint rollout")
+    stack = f"edge-zone-{environment.primary}"
+    zone = outputs.get(f"{stack}.hosted_zone_id")
+    if not zone:
+        raise OutputMissingError(f"{stack} is not deployed, so the name has no zone; run: tripoint rollout")
     # Route 53 is global; any region's client reaches it.
     client = target.client("route53", environment.primary)
     try:
@@ -322,7 +323,3 @@ def _settled(check: HealthCheck, probe: Probe) -> bool:
         if answers[-1]:
             break
     return check_health(check, answers)
-
-
-def _of_every_region(environment: Environment, output: str) -> list[str]:
-    return [f"edge-{region}.{output}" for region in environment.regions]

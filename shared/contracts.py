@@ -78,7 +78,7 @@ def _any_on(capabilities: Sequence[str], on: Collection[str]) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class StackSpec:
-    """One kind of stack, deployed once in every region, with its owner (LAY-07).
+    """One kind of stack, with its owner (LAY-07), deployed once in every region unless ``only_primary``.
 
     Attributes
     ----------
@@ -94,6 +94,8 @@ class StackSpec:
         What it reads of other stacks. This is the graph.
     capabilities
         The stack is there only where any of these is on; always when empty.
+    only_primary
+        It is there in the primary region alone; the other regions' stacks may need it of there.
     factory
         ``module:Class`` of the construct; imported only to synthesize.
     """
@@ -105,11 +107,16 @@ class StackSpec:
     also: tuple[type[Outputs], ...] = ()
     needs: tuple[Need, ...] = ()
     capabilities: tuple[str, ...] = ()
+    only_primary: bool = False
     factory: str
 
     def exists(self, on: Collection[str]) -> bool:
         """Whether the stack is there with these capabilities on."""
         return _any_on(self.capabilities, on)
+
+    def regions(self, regions: Sequence[str], primary: str) -> list[str]:
+        """Where the stack is, of an environment's regions."""
+        return [region for region in regions if region == primary or not self.only_primary]
 
     def contracts(self, on: Collection[str]) -> tuple[type[Outputs], ...]:
         """What the stack publishes with these capabilities on."""
@@ -207,7 +214,8 @@ def build_graph(
     Raises
     ------
     ContractError
-        When a need has no producer or stacks need each other in a circle; the message names them.
+        When a need has no producer, or none where it looks for one, or stacks need each other in a circle; the message
+        names them.
     """
     specs = [spec for spec in specs if spec.exists(capabilities)]
     producers = {spec.name: spec for spec in specs}
@@ -224,7 +232,12 @@ def build_graph(
                     f"stack {spec.name!r} (owner {spec.owner}) needs {need.outputs.__name__} of stack "
                     f"{need.outputs.stack!r}, which nothing publishes"
                 )
-        for region in regions:
+            if producer.only_primary and need.where is not Where.PRIMARY:
+                raise ContractError(
+                    f"stack {spec.name!r} (owner {spec.owner}) needs {need.outputs.__name__} of {need.where}; "
+                    f"stack {producer.name!r} is in the primary region alone: Where.PRIMARY"
+                )
+        for region in spec.regions(regions, primary):
             found: dict[StackId, None] = {}
             for need in held:
                 found.update(dict.fromkeys(needed_stacks(spec, need, region, regions, primary)))

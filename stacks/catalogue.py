@@ -6,7 +6,7 @@ from shared.config import Environment
 from shared.contracts import Graph, StackSpec, build_graph
 from stacks.compute.contract import COMPUTE, COMPUTE_LINKS
 from stacks.data.contract import DATA, DATA_LINKS, RELATIONAL
-from stacks.edge.contract import EDGE, EDGE_LINKS
+from stacks.edge.contract import EDGE, EDGE_LINKS, EDGE_ZONE
 from stacks.network.contract import NETWORK
 from stacks.observability.contract import OBSERVABILITY, OBSERVABILITY_LINKS
 
@@ -17,6 +17,7 @@ STACKS: tuple[StackSpec, ...] = (
     RELATIONAL,
     COMPUTE,
     COMPUTE_LINKS,
+    EDGE_ZONE,
     EDGE,
     EDGE_LINKS,
     OBSERVABILITY,

@@ -12,6 +12,39 @@ from stacks.network.contract import WebNetworkOutputs
 
 
 @dataclass(frozen=True, kw_only=True)
+class ZoneOutputs(Outputs):
+    """The hosted zone of the environment's names, in which every region's name is proved to ACM."""
+
+    stack: ClassVar[str] = "edge-zone"
+
+    hosted_zone_id: str
+    name_servers: list[str]
+    # Of the primary region, for the one name: asked for, and issued once ACM finds the proof.
+    certificate_arn: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebZoneOutputs(Outputs):
+    """The same for the web tier's name."""
+
+    stack: ClassVar[str] = "edge-zone"
+    capabilities: ClassVar[tuple[str, ...]] = ("web",)
+
+    web_certificate_arn: str
+
+
+EDGE_ZONE = StackSpec(
+    name="edge-zone",
+    layer="edge",
+    owner="team-edge",
+    publishes=ZoneOutputs,
+    also=(WebZoneOutputs,),
+    only_primary=True,
+    factory="stacks.edge.zone:EdgeZoneStack",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
 class EdgeOutputs(Outputs):
     """A region's REST API, and how the one name leads to it."""
 
@@ -76,11 +109,12 @@ EDGE = StackSpec(
     owner="team-edge",
     publishes=EdgeOutputs,
     also=(AssetsOutputs, WebOutputs),
-    # The primary makes the hosted zone and proves the name to ACM for every region, and makes the distribution.
+    # With the static edge, the primary makes the distribution.
     needs=(
         Need(DataOutputs),
         Need(ComputeOutputs),
-        Need(EdgeOutputs, Where.PRIMARY),
+        Need(ZoneOutputs, Where.PRIMARY),
+        Need(WebZoneOutputs, Where.PRIMARY),
         Need(AssetsOutputs, Where.PRIMARY),
         Need(WebNetworkOutputs),
         Need(WebComputeOutputs),

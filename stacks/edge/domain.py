@@ -11,23 +11,21 @@ from constructs import Construct
 
 from shared.site import Site
 from stacks.edge.api import PaymentApi
-from stacks.edge.certificate import issued_certificate
-from stacks.edge.zone import Zone
+from stacks.edge.certificate import issued_in_region
 
 
 class CustomDomain(Construct):
     """A certificate of this region, the domain name that presents it, and the mapping to the API's stage.
 
     The base path is the stage's name, so that `/v1/payments` is the same path here and on the region's own host.
+    ``asked_for`` is the certificate where it has been asked for already.
     """
 
-    def __init__(self, scope: Construct, id: str, *, site: Site, zone: Zone, api: PaymentApi) -> None:
+    def __init__(self, scope: Construct, id: str, *, site: Site, api: PaymentApi, asked_for: str | None) -> None:
         super().__init__(scope, id)
         self.name = site.environment.domain.name
         self.base_path = api.stage_name
-        self.certificate_arn = issued_certificate(
-            self, site=site, zone=zone, name=self.name, thing="payments", proves=site.is_primary
-        )
+        self.certificate_arn = issued_in_region(self, site=site, name=self.name, thing="payments", asked_for=asked_for)
         self.domain = ApiGatewayDomainName(
             self,
             "domain",

@@ -14,7 +14,6 @@ from constructs import Construct
 from shared.site import Site
 from stacks.edge.api import HEALTH, PaymentApi
 from stacks.edge.domain import CustomDomain
-from stacks.edge.zone import Zone
 
 HTTPS_PORT = 443
 
@@ -28,7 +27,7 @@ class RegionalRouting(Construct):
     """
 
     def __init__(
-        self, scope: Construct, id: str, *, site: Site, zone: Zone, api: PaymentApi, custom: CustomDomain
+        self, scope: Construct, id: str, *, site: Site, zone_id: str, api: PaymentApi, custom: CustomDomain
     ) -> None:
         super().__init__(scope, id)
         settings = site.settings.edge
@@ -51,7 +50,7 @@ class RegionalRouting(Construct):
         Route53Record(
             self,
             "record",
-            zone_id=zone.id,
+            zone_id=zone_id,
             name=custom.name,
             type="A",
             set_identifier=site.region,

@@ -12,13 +12,12 @@ from stacks.edge.account import ApiGatewayLogging
 from stacks.edge.api import PAYMENTS, UPLOADS, ApiFunction, PaymentApi
 from stacks.edge.assets.distribution import CLOUDFRONT_REGION
 from stacks.edge.assets.region import assets_of_other_region, assets_of_primary
-from stacks.edge.contract import EDGE, AssetsOutputs, EdgeOutputs
+from stacks.edge.contract import EDGE, AssetsOutputs, EdgeOutputs, WebZoneOutputs, ZoneOutputs
 from stacks.edge.domain import CustomDomain
 from stacks.edge.firewall import Firewall
 from stacks.edge.merchants import Merchants
 from stacks.edge.routing import RegionalRouting
 from stacks.edge.web.entrance import WebEntrance
-from stacks.edge.zone import Zone, given_zone, made_zone
 from stacks.network.contract import WebNetworkOutputs
 
 
@@ -36,9 +35,10 @@ class EdgeStack(LayerStack):
         if site.settings.edge.waf:
             Firewall(self, "firewall", site=site, api=api, key_arn=data.key_arn)
         Merchants(self, "merchants", site=site, api=api)
-        zone = self._zone()
-        custom = CustomDomain(self, "domain", site=site, zone=zone, api=api)
-        routing = RegionalRouting(self, "routing", site=site, zone=zone, api=api, custom=custom)
+        zone_id = self._zone_id()
+        asked_for = self.consume(ZoneOutputs).certificate_arn if site.is_primary else None
+        custom = CustomDomain(self, "domain", site=site, api=api, asked_for=asked_for)
+        routing = RegionalRouting(self, "routing", site=site, zone_id=zone_id, api=api, custom=custom)
         self.publish(
             EdgeOutputs(
                 api_id=api.api.id,
@@ -49,27 +49,29 @@ class EdgeStack(LayerStack):
                 custom_url=custom.url,
                 regional_domain_name=custom.domain.regional_domain_name,
                 certificate_arn=custom.certificate_arn,
-                hosted_zone_id=zone.id,
-                name_servers=zone.name_servers,
+                # Nobody reads them any more; gone with the next release.
+                hosted_zone_id=zone_id,
+                name_servers=self.consume(ZoneOutputs, site.environment.primary).name_servers,
                 health_check_id=routing.health_check.id,
             )
         )
         if site.settings.assets.enabled:
-            self.publish(self._assets(zone, access_logs=data.access_logs_bucket_name))
+            self.publish(self._assets(zone_id, access_logs=data.access_logs_bucket_name))
 
         if site.settings.web.enabled:
             web = WebEntrance(
                 self,
                 "web",
                 site=site,
-                zone=zone,
+                zone_id=zone_id,
+                asked_for=self.consume(WebZoneOutputs).web_certificate_arn if site.is_primary else None,
                 network=self.consume(WebNetworkOutputs),
                 compute=self.consume(WebComputeOutputs),
                 access_logs=data.access_logs_bucket_name,
             )
             self.publish(web.outputs)
 
-    def _assets(self, zone: Zone, access_logs: str) -> AssetsOutputs:
+    def _assets(self, zone_id: str, access_logs: str) -> AssetsOutputs:
         scope = Construct(self, "assets")
         if not self.site.is_primary:
             primary = self.consume(AssetsOutputs, self.site.environment.primary)
@@ -77,7 +79,7 @@ class EdgeStack(LayerStack):
         return assets_of_primary(
             scope,
             site=self.site,
-            zone=zone,
+            zone_id=zone_id,
             access_logs=access_logs,
             cloudfront_region=self.provider_of(CLOUDFRONT_REGION),
         )
@@ -95,11 +97,7 @@ class EdgeStack(LayerStack):
             )
         return found
 
-    def _zone(self) -> Zone:
+    def _zone_id(self) -> str:
+        """The zone's id; of a given zone the configuration knows it, and no region asks the primary's state."""
         environment = self.site.environment
-        if environment.domain.hosted_zone_id is not None:
-            return given_zone(self, environment.domain.hosted_zone_id)
-        if self.site.is_primary:
-            return made_zone(self, self.site)
-        primary = self.consume(EdgeOutputs, environment.primary)
-        return Zone(primary.hosted_zone_id, primary.name_servers)
+        return environment.domain.hosted_zone_id or self.consume(ZoneOutputs, environment.primary).hosted_zone_id

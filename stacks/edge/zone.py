@@ -1,8 +1,6 @@
-"""The hosted zone of the one name: made in the primary region, or given by the configuration."""
+"""The hosted zone of the environment's names, and what proves the names to ACM: a stack of the primary region."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 from cdktf import TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.data_aws_route53_zone import DataAwsRoute53Zone
@@ -10,18 +8,46 @@ from cdktf_cdktf_provider_aws.route53_zone import Route53Zone
 from constructs import Construct
 
 from shared.site import Site
+from shared.stack import BuildInputs, LayerStack
 from shared.suppressions import suppress
+from stacks.edge.certificate import ask_for_certificate, proof_of
+from stacks.edge.contract import EDGE_ZONE, WebZoneOutputs, ZoneOutputs
+from stacks.edge.web.name import web_name
 
 
-@dataclass(frozen=True)
-class Zone:
-    """Where the name's records are written."""
+class EdgeZoneStack(LayerStack):
+    """What the edges of all regions need of DNS before they are there (docs/decisions/dns-zone.md).
 
-    id: str
-    name_servers: list[str]
+    Nothing waits for the certificates here, so that a zone which nobody has delegated to yet is deployed and tells its
+    name servers.
+    """
+
+    spec = EDGE_ZONE
+
+    def __init__(self, scope: Construct, site: Site, inputs: BuildInputs) -> None:
+        super().__init__(scope, site, inputs)
+        given = site.environment.domain.hosted_zone_id
+        zone = made_zone(self, site) if given is None else DataAwsRoute53Zone(self, "zone", zone_id=given)
+        self._zone_id = zone.zone_id if given is None else given
+        self.publish(
+            ZoneOutputs(
+                hosted_zone_id=self._zone_id,
+                name_servers=zone.name_servers,
+                certificate_arn=self._proved("domain", site.environment.domain.name, "payments"),
+            )
+        )
+        if site.settings.web.enabled:
+            self.publish(WebZoneOutputs(web_certificate_arn=self._proved("web", web_name(site), "web")))
+
+    def _proved(self, id: str, name: str, thing: str) -> str:
+        """The ARN of a certificate that the zone proves: only with a certificate does ACM tell the proof of a name."""
+        scope = Construct(self, id)
+        certificate = ask_for_certificate(scope, site=self.site, name=name, thing=thing)
+        proof_of(scope, certificate, zone_id=self._zone_id)
+        return str(certificate.arn)
 
 
-def made_zone(scope: Construct, site: Site) -> Zone:
+def made_zone(scope: Construct, site: Site) -> Route53Zone:
     """A zone for the name alone; the domain above must delegate to its name servers (docs/decisions/dns-zone.md)."""
     zone = Route53Zone(
         scope,
@@ -35,10 +61,4 @@ def made_zone(scope: Construct, site: Site) -> Zone:
     )
     suppress(zone, "CKV2_AWS_38", "The DS record belongs into the parent zone, which is somebody else's")
     suppress(zone, "CKV2_AWS_39", "Queries tell only where callers are; the API's own access log tells who paid")
-    return Zone(zone.zone_id, zone.name_servers)
-
-
-def given_zone(scope: Construct, zone_id: str) -> Zone:
-    """A zone that exists already. Every region looks it up itself, so none waits for the primary's state."""
-    zone = DataAwsRoute53Zone(scope, "zone", zone_id=zone_id)
-    return Zone(zone_id, zone.name_servers)
+    return zone

@@ -5,13 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rollout.schedule import Schedule, Status, default_parallelism, run
+from shared.config import load
 from shared.contracts import Graph, StackId
+from stacks.catalogue import graph_of
 from tests.rollout.support import graph_from, stack
 
 
@@ -172,3 +175,19 @@ def test_a_stack_cannot_start_before_its_needs() -> None:
 def test_as_many_stacks_at_once_as_cores_and_memory_allow(cores: int, memory_gib: float, stacks: int) -> None:
     assert default_parallelism(cores, memory_gib) == stacks
     assert default_parallelism() >= 1
+
+
+@pytest.mark.parametrize("config", ["sandbox.toml", "example-aws.toml"])
+def test_a_broken_edge_of_the_primary_blocks_its_own_dependents_alone(config: str) -> None:
+    """LAY-04: other regions wait for its links at most, which link all regions."""
+    environment = load(Path("config") / config)
+    graph = graph_of(environment)
+    schedule, broken = Schedule(graph), StackId("edge", environment.primary)
+    while not schedule.done:
+        stack = schedule.ready()[0]
+        schedule.start(stack)
+        schedule.finish(stack, Status.FAILED if stack == broken else Status.APPLIED)
+    blocked = {stack for stack, status in schedule.statuses.items() if status is Status.BLOCKED}
+    assert StackId("observability", environment.primary) in blocked
+    assert {stack.region for stack in blocked if not stack.name.endswith("-links")} == {environment.primary}
+    assert all(schedule.statuses[stack].good for stack in graph.order if stack not in {broken, *blocked})

@@ -67,14 +67,26 @@ def test_global_table_owner_is_first_and_last() -> None:
             assert StackId("data", region) in graph.reversed().needs[owner]
 
 
-def test_one_regions_stacks_need_of_others_only_the_primarys_tables_and_zone() -> None:
-    """LAY-04: one region's failure stops only what depends on it."""
+def test_one_regions_stacks_need_of_others_only_the_primarys_tables_and_the_zone() -> None:
+    """LAY-04: one region's failure stops only what depends on it; no region's edge needs another's."""
     environment = load(Path("config/sandbox.toml"))
     for stack, needs in graph_of(environment).needs.items():
         if stack.name.endswith("-links"):
             continue  # what links all regions waits for all regions
         foreign = {need for need in needs if need.region != stack.region}
-        assert foreign <= {StackId("data", environment.primary), StackId("edge", environment.primary)}
+        assert foreign <= {StackId("data", environment.primary), StackId("edge-zone", environment.primary)}
+
+
+def test_a_stack_of_the_primary_alone() -> None:
+    """a is there in r2 alone, and b of every region needs it of there."""
+    only = replace(spec(A), only_primary=True)
+    graph = build_graph([only, spec(B, Need(A, Where.PRIMARY))], ["r1", "r2", "r3"], "r2")
+    a = StackId("a", "r2")
+    assert graph.needs == {a: (), **{StackId("b", region): (a,) for region in ("r1", "r2", "r3")}}
+    for where in (Where.HERE, Where.OTHERS):
+        message = rf"'b' \(owner team-x\) needs A of {where}; stack 'a' is in the primary region alone"
+        with pytest.raises(ContractError, match=message):
+            build_graph([only, spec(B, Need(A, where))], ["r1", "r2"], "r2")
 
 
 def test_missing_producer_is_named_with_the_owner() -> None:

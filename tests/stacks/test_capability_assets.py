@@ -252,7 +252,8 @@ def test_the_name_leads_to_the_distribution_over_ipv4_and_ipv6(edge: Synthesized
     for record in records:
         assert record["alias"]["name"].startswith("${aws_cloudfront_distribution.")
         assert record["alias"]["evaluate_target_health"] is False
-        assert record["zone_id"] == edge.stack(primary_edge(edge))["output"]["hosted_zone_id"]["value"]
+        zone = f"edge-zone-{edge.environment.primary}"
+        assert record["zone_id"] == f"${{data.terraform_remote_state.from-{zone}.outputs.hosted_zone_id}}"
 
 
 def test_what_cloudfront_takes_in_us_east_1_only_is_there(full: Synthesized, elsewhere: Synthesized) -> None:

@@ -17,7 +17,7 @@ from stacks.catalogue import graph_of
 from stacks.synth import synthesize
 from tests.stacks.conftest import Synthesized
 
-HOME = "edge-us-east-1"
+HOME, ZONE = "edge-us-east-1", "edge-zone-us-east-1"
 SANDBOX = tomllib.loads(Path("config/sandbox.toml").read_text())
 AWS = tomllib.loads(Path("config/example-aws.toml").read_text())
 # Primary second, by name and by place in the file.
@@ -29,6 +29,15 @@ ODD_PRIMARY = {
 TWO_REGIONS = {"eu-west-1": {"cidr": "10.10.0.0/16"}, "sa-east-1": {"cidr": "10.20.0.0/16", "primary": True}}
 
 Edges = Callable[..., Synthesized]
+
+
+def regional(found: Synthesized) -> list[str]:
+    """The edge stacks of all regions, without the zone's."""
+    return [f"edge-{region}" for region in found.environment.regions]
+
+
+def zone_of(found: Synthesized) -> str:
+    return f"edge-zone-{found.environment.primary}"
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +57,7 @@ def edges(tmp_path_factory: pytest.TempPathFactory) -> Edges:
         if fresh or label not in known:
             environment = parse(raw, source="test.toml")
             out = tmp_path_factory.mktemp("edge")
-            only = [f"edge-{region}" for region in environment.regions]
+            only = [*(f"edge-{region}" for region in environment.regions), f"edge-zone-{environment.primary}"]
             synthesize(environment, out=out, functions=Path(".tripoint/functions"), only=only)
             known[label] = Synthesized(environment, out)
         return known[label]
@@ -129,7 +138,7 @@ def test_limits_are_set_one_after_the_other(sandbox: Synthesized) -> None:
 
 def test_the_regions_own_host_stays_open(every: Synthesized) -> None:
     """PAY-08, PAY-23: health checks and tests of one region ask the region's own host."""
-    for stack in every.stacks:
+    for stack in regional(every):
         assert every.only(stack, "aws_api_gateway_rest_api")["disable_execute_api_endpoint"] is False
 
 
@@ -261,33 +270,44 @@ def test_one_name_in_every_region_over_tls_1_2(every: Synthesized) -> None:
         assert domain["endpoint_configuration"]["types"] == ["REGIONAL"]
         # Only an issued certificate may be used: the reference is to its validation.
         assert domain["regional_certificate_arn"].startswith("${aws_acm_certificate_validation.")
-        certificate = every.only(stack, "aws_acm_certificate")
+        home = region == every.environment.primary
+        certificate = every.only(zone_of(every) if home else stack, "aws_acm_certificate")
         assert certificate["domain_name"] == every.environment.domain.name
         assert certificate["validation_method"] == "DNS"
         assert certificate["lifecycle"] == {"create_before_destroy": True}
 
 
-def test_the_primary_alone_proves_the_name(every: Synthesized) -> None:
+def test_the_zones_stack_alone_proves_the_name(every: Synthesized) -> None:
     """PAY-08, design trap 10: ACM asks for one CNAME in all regions; were it in every state, destroying one region
     would take it from the others."""
-    for region in every.environment.regions:
-        stack = f"edge-{region}"
-        proofs = [record for record in every.resources(stack, "aws_route53_record").values() if "records" in record]
-        validation = every.only(stack, "aws_acm_certificate_validation")
-        if region != every.environment.primary:
-            assert not proofs
-            assert "validation_record_fqdns" not in validation
-            continue
-        (proof,) = proofs
-        assert proof["allow_overwrite"] is True
-        assert "domain_validation_options)[0].resource_record_name" in proof["name"]
-        assert proof["zone_id"]
-        assert validation["validation_record_fqdns"][0].startswith("${aws_route53_record.")
+    (proof,) = every.resources(zone_of(every), "aws_route53_record").values()
+    assert proof["allow_overwrite"] is True
+    (asked,) = every.resources(zone_of(every), "aws_acm_certificate")
+    options = f"tolist(aws_acm_certificate.{asked}.domain_validation_options)[0]"
+    assert proof["name"] == f"${{{options}.resource_record_name}}"
+    assert proof["records"] == [f"${{{options}.resource_record_value}}"]
+    for stack in regional(every):
+        assert not [record for record in every.resources(stack, "aws_route53_record").values() if "records" in record]
+        assert "validation_record_fqdns" not in every.only(stack, "aws_acm_certificate_validation")
+
+
+def test_every_region_waits_for_its_own_certificate(every: Synthesized) -> None:
+    """PAY-08: the primary for the one with which the zone's stack learned the proof: ACM renews what is in use. That
+    stack waits for none, so that it can tell the name servers of a zone that nobody delegates to yet."""
+    assert not every.resources(zone_of(every), "aws_acm_certificate_validation")
+    for region, stack in zip(every.environment.regions, regional(every), strict=True):
+        waited = every.only(stack, "aws_acm_certificate_validation")["certificate_arn"]
+        if region == every.environment.primary:
+            assert not every.resources(stack, "aws_acm_certificate")
+            assert waited == f"${{data.terraform_remote_state.from-{zone_of(every)}.outputs.certificate_arn}}"
+        else:
+            (own,) = every.resources(stack, "aws_acm_certificate")
+            assert waited == f"${{aws_acm_certificate.{own}.arn}}"
 
 
 def test_same_path_by_name_and_by_region(every: Synthesized) -> None:
     """PAY-08: `/v1/payments` on the one name and on the region's own host."""
-    for stack in every.stacks:
+    for stack in regional(every):
         mapping = every.only(stack, "aws_api_gateway_base_path_mapping")
         assert mapping["base_path"] == every.only(stack, "aws_api_gateway_stage")["stage_name"]
         assert mapping["stage_name"].startswith("${aws_api_gateway_stage.")
@@ -297,43 +317,41 @@ def test_same_path_by_name_and_by_region(every: Synthesized) -> None:
         assert outputs["custom_url"]["value"] == f"https://{name}/{mapping['base_path']}"
 
 
-def test_the_primary_makes_the_zone_and_the_others_read_it(every: Synthesized) -> None:
-    """PAY-08, LAY-02: one zone for the one name, through the contract."""
+def test_one_zone_and_every_region_writes_into_it(every: Synthesized) -> None:
+    """PAY-08, LAY-02: one zone for the one name, made or given, through the contract."""
     given = every.environment.domain.hosted_zone_id
-    primary = every.environment.primary
-    for region in every.environment.regions:
-        stack = f"edge-{region}"
-        zones = every.resources(stack, "aws_route53_zone")
-        assert len(zones) == (1 if given is None and region == primary else 0)
-        outputs = every.stack(stack)["output"]
+    zones = every.resources(zone_of(every), "aws_route53_zone")
+    assert len(zones) == (1 if given is None else 0)
+    proof = every.only(zone_of(every), "aws_route53_record")
+    outputs = every.stack(zone_of(every))["output"]
+    assert proof["zone_id"] == outputs["hosted_zone_id"]["value"]
+    assert proof["zone_id"] == (given or f"${{aws_route53_zone.{next(iter(zones), None)}.zone_id}}")
+    kind = "aws_route53_zone" if given is None else "data.aws_route53_zone"
+    assert outputs["name_servers"]["value"].startswith(f"${{{kind}.")
+    for stack in regional(every):
+        assert not every.resources(stack, "aws_route53_zone")
         where = {record["zone_id"] for record in every.resources(stack, "aws_route53_record").values()}
-        assert where == {outputs["hosted_zone_id"]["value"]}
-        if given is not None:
-            assert where == {given}
-            assert outputs["name_servers"]["value"].startswith("${data.aws_route53_zone.")
-            # A region that can be deployed while the primary's state doesn't answer.
-            assert f"from-edge-{primary}" not in every.stack(stack)["data"]["terraform_remote_state"]
-        elif region == primary:
-            assert where == {f"${{aws_route53_zone.{next(iter(zones))}.zone_id}}"}
-        else:
-            assert where == {f"${{data.terraform_remote_state.from-edge-{primary}.outputs.hosted_zone_id}}"}
+        assert where == {given or f"${{data.terraform_remote_state.from-{zone_of(every)}.outputs.hosted_zone_id}}"}
 
 
 def test_a_made_zone_can_go_except_in_production(sandbox: Synthesized, edges: Edges) -> None:
     """PAY-16: everything can be destroyed; production turns protection on."""
-    assert sandbox.only(HOME, "aws_route53_zone")["force_destroy"] is True
-    assert "lifecycle" not in sandbox.only(HOME, "aws_route53_zone")
-    protected = edges(SANDBOX, {"protection/production": True}).only(HOME, "aws_route53_zone")
+    assert sandbox.only(ZONE, "aws_route53_zone")["force_destroy"] is True
+    assert "lifecycle" not in sandbox.only(ZONE, "aws_route53_zone")
+    protected = edges(SANDBOX, {"protection/production": True}).only(ZONE, "aws_route53_zone")
     assert protected["force_destroy"] is False
     assert protected["lifecycle"] == {"prevent_destroy": True}
 
 
-def test_other_regions_wait_for_the_primarys_edge(every: Synthesized) -> None:
-    """LAY-04: the zone and the proof are there before a region needs them, and go after it."""
+def test_every_edge_waits_for_the_zone_and_for_no_other_edge(every: Synthesized) -> None:
+    """LAY-04: zone and proof are there before a region needs them, and go after it; the zone itself needs nothing."""
     graph = graph_of(every.environment)
-    primary = StackId("edge", every.environment.primary)
+    zone = StackId("edge-zone", every.environment.primary)
+    assert graph.needs[zone] == ()
     for region in every.environment.regions:
-        assert (primary in graph.needs[StackId("edge", region)]) is (region != primary.region)
+        needs = graph.needs[StackId("edge", region)]
+        assert zone in needs
+        assert {need for need in needs if need.region != region} <= {zone}
 
 
 # -- routing ---------------------------------------------------------------------------------------

@@ -58,7 +58,9 @@ def test_every_stack_in_every_region_with_one_owner_of_the_tables(synthesized: A
     """PAY-01, PAY-02: the same infrastructure in two, three or eight regions, with any primary."""
     found = synthesized(name)
     regions = SETS[name]
-    assert set(found.stacks) == {f"{spec.name}-{region}" for spec in specs_of(found.environment) for region in regions}
+    wanted = {f"{spec.name}-{at}" for spec in specs_of(found.environment) for at in spec.regions(regions, regions[0])}
+    assert set(found.stacks) == wanted
+    assert len(wanted) == 8 * len(regions) + 1
     for region in regions:
         replicas = found.resources(f"data-{region}", "aws_dynamodb_table_replica")
         assert len(replicas) == (0 if region == regions[0] else 3)

@@ -22,8 +22,7 @@ from shared.site import Site
 from shared.suppressions import suppress
 from stacks.edge.assets.bucket import domain_name
 from stacks.edge.assets.headers import security_headers
-from stacks.edge.certificate import issued_certificate
-from stacks.edge.zone import Zone
+from stacks.edge.certificate import ask_for_certificate, issued, proof_of
 
 # CloudFront is global: its certificates, log deliveries and metrics are in this region only.
 CLOUDFRONT_REGION = "us-east-1"
@@ -48,14 +47,14 @@ class AssetsDistribution(Construct):
     """
 
     def __init__(
-        self, scope: Construct, id: str, *, site: Site, zone: Zone, cloudfront_region: TerraformProvider | None
+        self, scope: Construct, id: str, *, site: Site, zone_id: str, cloudfront_region: TerraformProvider | None
     ) -> None:
         super().__init__(scope, id)
         self.host = f"{site.settings.assets.subdomain}.{site.environment.domain.name}"
         self.url = f"https://{self.host}"
-        certificate = issued_certificate(
-            self, site=site, zone=zone, name=self.host, thing="assets", proves=True, provider=cloudfront_region
-        )
+        asked = ask_for_certificate(self, site=site, name=self.host, thing="assets", provider=cloudfront_region)
+        proof = proof_of(self, asked, zone_id=zone_id)
+        certificate = issued(self, asked.arn, proof=proof, provider=cloudfront_region)
         access = CloudfrontOriginAccessControl(
             self,
             "access",
@@ -115,14 +114,14 @@ class AssetsDistribution(Construct):
             suppress(self.distribution, check, "Files that everybody may read: a web ACL has nothing to filter")
         suppress(self.distribution, "CKV_AWS_86", "Logged by standard logging v2 (stacks/edge/assets/logs.py)")
         suppress(self.distribution, "CKV_AWS_374", "Assets are for callers everywhere")
-        self._record(zone, "A")
-        self._record(zone, "AAAA")
+        self._record(zone_id, "A")
+        self._record(zone_id, "AAAA")
 
-    def _record(self, zone: Zone, type: str) -> None:
+    def _record(self, zone_id: str, type: str) -> None:
         Route53Record(
             self,
             f"record-{type.lower()}",
-            zone_id=zone.id,
+            zone_id=zone_id,
             name=self.host,
             type=type,
             alias=Route53RecordAlias(

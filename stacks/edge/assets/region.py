@@ -13,15 +13,14 @@ from stacks.edge.assets.bucket import AssetsBucket
 from stacks.edge.assets.distribution import AssetsDistribution
 from stacks.edge.assets.logs import DistributionLogs, admit_delivery_to_key
 from stacks.edge.contract import AssetsOutputs
-from stacks.edge.zone import Zone
 
 
 def assets_of_primary(
-    scope: Construct, *, site: Site, zone: Zone, access_logs: str, cloudfront_region: TerraformProvider | None
+    scope: Construct, *, site: Site, zone_id: str, access_logs: str, cloudfront_region: TerraformProvider | None
 ) -> AssetsOutputs:
     """The distribution, then the bucket that admits it, then the logs; ``cloudfront_region`` is the provider for what
     CloudFront takes in us-east-1 only."""
-    made = AssetsDistribution(scope, "distribution", site=site, zone=zone, cloudfront_region=cloudfront_region)
+    made = AssetsDistribution(scope, "distribution", site=site, zone_id=zone_id, cloudfront_region=cloudfront_region)
     distribution = made.distribution
     assets = AssetsBucket(
         scope,

@@ -6,16 +6,19 @@ from constructs import Construct
 
 from shared.site import Site
 from stacks.compute.contract import WebComputeOutputs
-from stacks.edge.certificate import issued_certificate
+from stacks.edge.certificate import issued_in_region
 from stacks.edge.contract import WebOutputs
 from stacks.edge.web.load_balancer import WebLoadBalancer
+from stacks.edge.web.name import web_name
 from stacks.edge.web.routing import WebRouting
-from stacks.edge.zone import Zone
 from stacks.network.contract import WebNetworkOutputs
 
 
 class WebEntrance(Construct):
-    """The name's certificate, the load balancer that presents it, and how DNS leads there."""
+    """The name's certificate, the load balancer that presents it, and how DNS leads there.
+
+    ``asked_for`` is the certificate where it has been asked for already.
+    """
 
     def __init__(
         self,
@@ -23,14 +26,15 @@ class WebEntrance(Construct):
         id: str,
         *,
         site: Site,
-        zone: Zone,
+        zone_id: str,
+        asked_for: str | None,
         network: WebNetworkOutputs,
         compute: WebComputeOutputs,
         access_logs: str,
     ) -> None:
         super().__init__(scope, id)
-        name = f"{site.settings.web.subdomain}.{site.environment.domain.name}"
-        certificate_arn = issued_certificate(self, site=site, zone=zone, name=name, thing="web", proves=site.is_primary)
+        name = web_name(site)
+        certificate_arn = issued_in_region(self, site=site, name=name, thing="web", asked_for=asked_for)
         entrance = WebLoadBalancer(
             self,
             "load-balancer",
@@ -40,7 +44,7 @@ class WebEntrance(Construct):
             certificate_arn=certificate_arn,
             access_logs=access_logs,
         )
-        WebRouting(self, "routing", site=site, zone=zone, name=name, balancer=entrance)
+        WebRouting(self, "routing", site=site, zone_id=zone_id, name=name, balancer=entrance)
         self.outputs = WebOutputs(
             web_domain_name=name,
             web_url=f"https://{name}",

@@ -15,7 +15,6 @@ from constructs import Construct
 
 from shared.site import Site
 from stacks.edge.web.load_balancer import WebLoadBalancer
-from stacks.edge.zone import Zone
 
 
 class WebRouting(Construct):
@@ -27,10 +26,10 @@ class WebRouting(Construct):
     """
 
     def __init__(
-        self, scope: Construct, id: str, *, site: Site, zone: Zone, name: str, balancer: WebLoadBalancer
+        self, scope: Construct, id: str, *, site: Site, zone_id: str, name: str, balancer: WebLoadBalancer
     ) -> None:
         super().__init__(scope, id)
-        self._zone = zone
+        self._zone_id = zone_id
         here = Route53RecordAlias(
             name=balancer.balancer.dns_name, zone_id=balancer.balancer.zone_id, evaluate_target_health=True
         )
@@ -47,7 +46,7 @@ class WebRouting(Construct):
         fallback = f"fallback.{name}"
         regional = self._record("fallback", fallback, site.region, here, ready, latency_routing_policy=nearest)
         if site.region == site.at(site.environment.primary).other_regions[0]:
-            others = Route53RecordAlias(name=fallback, zone_id=zone.id, evaluate_target_health=True)
+            others = Route53RecordAlias(name=fallback, zone_id=zone_id, evaluate_target_health=True)
             second = Route53RecordFailoverRoutingPolicy(type="SECONDARY")
             # An alias of a name in the same zone needs that name.
             self._record("record", name, "secondary", others, [regional], failover_routing_policy=second)
@@ -64,7 +63,7 @@ class WebRouting(Construct):
         return Route53Record(
             self,
             id,
-            zone_id=self._zone.id,
+            zone_id=self._zone_id,
             name=name,
             type="A",
             set_identifier=set_identifier,

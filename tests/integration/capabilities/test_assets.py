@@ -204,7 +204,7 @@ def test_name_leads_to_the_distribution(full: Deployment) -> None:
     """OPT-03: A and AAAA alias records."""
     primary = full.environment.primary
     records = full.client("route53", US_EAST_1).list_resource_record_sets(
-        HostedZoneId=full.output("edge", primary, "hosted_zone_id")
+        HostedZoneId=full.output("edge-zone", primary, "hosted_zone_id")
     )["ResourceRecordSets"]
     name = assets(full, primary, "assets_url").removeprefix("https://")
     leading = {record["Type"]: record["AliasTarget"]["DNSName"] for record in records if record["Name"] == f"{name}."}

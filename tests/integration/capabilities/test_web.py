@@ -210,7 +210,7 @@ def test_the_name_leads_to_the_nearest_region(full: Deployment) -> None:
     """OPT-02, PAY-08: a record per region, for the region's own load balancer, evaluated by Route 53's rules."""
     primary = full.environment.primary
     name = full.output("edge", primary, "web_domain_name")
-    zone = full.output("edge", primary, "hosted_zone_id")
+    zone = full.output("edge-zone", primary, "hosted_zone_id")
     entries = full.client("route53", primary).list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
     found = latency_records(entries, name)
     assert {record.region for record in found} == set(full.regions)
