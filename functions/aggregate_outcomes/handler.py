@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from functions.aggregate_outcomes.logic import SERVICE, UNREADABLE, CloudWatchOutcomes, minute_before, sum_up
+from functions.aggregate_outcomes.settings import AggregateSettings
 from functions.payments import aws
-from functions.payments.settings import AggregateSettings, load
+from functions.payments.settings import load
 from functions.payments.telemetry import instrumented, write_sums
 
 

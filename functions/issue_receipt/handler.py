@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from functions.issue_receipt.logic import issue_receipt
+from functions.issue_receipt.settings import ReceiptSettings
 from functions.payments import aws
 from functions.payments.model import Payment
 from functions.payments.receipts import S3Receipts
-from functions.payments.settings import ReceiptSettings, load
+from functions.payments.settings import load
 from functions.payments.telemetry import about, instrumented
 
 

@@ -7,7 +7,6 @@ says so. The replication metrics go on counting all of them.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -15,6 +14,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from functions.monitor_replication.topic import Topic
+from functions.payments.ids import digest
 from functions.payments.telemetry import logger
 from functions.sessions.errors import SessionsUnavailableError
 from functions.sessions.model import Clock, Session, now
@@ -91,7 +91,7 @@ def message(found: Sequence[Failure], quiet_s: int) -> tuple[str, str]:
 
 def _first(cause: tuple[str, str, str], sessions: Sessions, quiet_s: int, at: int) -> tuple[bool, Session | None]:
     """Whether nothing was said of a cause for a while; the session that keeps the others silent now."""
-    id = "replication-alert#" + hashlib.sha256("\n".join(cause).encode()).hexdigest()
+    id = "replication-alert#" + digest("\n".join(cause)).hex()
     try:
         silence, created = sessions.create(id, data={}, lifetime_s=quiet_s, at=at)
     except SessionsUnavailableError:  # rather twice than not at all

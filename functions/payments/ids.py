@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import re
 
@@ -18,7 +17,7 @@ def payment_id(merchant_id: str, idempotency_key: str) -> str:
 
     Neither part can hold a line feed (see `request`), so two pairs never join to one text.
     """
-    return "pay_" + _digest(f"{merchant_id}\n{idempotency_key}")
+    return "pay_" + _short(f"{merchant_id}\n{idempotency_key}")
 
 
 def is_payment_id(text: str) -> bool:
@@ -49,7 +48,7 @@ def is_region_item(text: str) -> bool:
 
 def event_id(payment_id: str, *what: object) -> str:
     """The id of the event that tells `what` of a payment; stable over redeliveries."""
-    return "evt_" + _digest("\n".join((payment_id, *map(str, what))))
+    return "evt_" + _short("\n".join((payment_id, *map(str, what))))
 
 
 def request_hash(amount: int, currency: str, merchant_id: str, payment_method: str) -> str:
@@ -59,10 +58,15 @@ def request_hash(amount: int, currency: str, merchant_id: str, payment_method: s
     found from its digest by trying likely ones. So a repetition with another payer is the same
     payment, and the vault keeps the payer that came first.
     """
-    document = json.dumps([amount, currency, merchant_id, payment_method])
-    return hashlib.sha256(document.encode()).hexdigest()
+    return digest(json.dumps([amount, currency, merchant_id, payment_method])).hex()
 
 
-def _digest(text: str) -> str:
-    digest = hashlib.sha256(text.encode()).digest()
-    return base64.b32encode(digest).decode().lower()[:_ID_CHARACTERS]
+def digest(text: str) -> bytes:
+    """The SHA-256 digest of a text."""
+    import hashlib  # loads OpenSSL, 3 ms; botocore needs it with the first client, some functions never
+
+    return hashlib.sha256(text.encode()).digest()
+
+
+def _short(text: str) -> str:
+    return base64.b32encode(digest(text)).decode().lower()[:_ID_CHARACTERS]

@@ -10,7 +10,8 @@ import re
 
 from functions.payments.errors import FinalError
 from functions.payments.gateway import Event
-from functions.payments.settings import CallerSettings, load
+from functions.payments.settings import load
+from functions.payments_api.settings import CallerSettings
 
 _ASSUMED_ROLE = re.compile(r"arn:[\w-]+:sts::(?P<account>\d{12}):assumed-role/(?P<role>[\w+=,.@-]{1,64})/[\w+=,.@-]+")
 

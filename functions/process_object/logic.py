@@ -11,10 +11,10 @@ replaces only what was looked at. So whoever read an older version finds the sum
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from functions.payments.ids import digest
 from functions.process_object.settlement import summarize
 from functions.process_object.storage import Found, Uploads
 from functions.sessions.model import Clock, now
@@ -103,7 +103,7 @@ def check_key(key: str) -> None:
 def session_id(upload: Upload) -> str:
     """The session of a version of an upload. A digest: names that merchants give stay in their region."""
     text = "\n".join((upload.bucket, upload.key, upload.version or ""))
-    return "upload#" + hashlib.sha256(text.encode()).hexdigest()
+    return "upload#" + digest(text).hex()
 
 
 def _summarize(found: Found | None, version: str, max_bytes: int) -> Summary:

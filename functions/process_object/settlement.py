@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from functions.payments import ids
 from functions.payments.errors import InvalidPaymentError
-from functions.payments.request import check_amount, check_currency
+from functions.payments.money import check_amount, check_currency
 from functions.uploads.summary import LineReason, Reason, RefusedLine, Status, Summary, Total
 
 FIELDS = {"payment_id", "amount", "currency"}

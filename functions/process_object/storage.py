@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from functions.payments import aws
 from functions.uploads import summary_key
@@ -14,8 +13,7 @@ from functions.uploads.summary import Summary
 _CHUNK_BYTES = 256 * 1024
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """The newest version of an upload; `lines` come from S3 as they are read."""
 
     version: str

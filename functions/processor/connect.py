@@ -6,8 +6,9 @@ from functools import cache
 
 from functions.payments import aws
 from functions.payments.errors import SecretUnavailableError
-from functions.payments.settings import ProcessorSettings, load
+from functions.payments.settings import load
 from functions.processor.protocol import CardProcessor
+from functions.processor.settings import ProcessorSettings
 
 
 @cache

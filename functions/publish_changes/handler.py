@@ -6,9 +6,10 @@ from typing import Any
 
 from functions.payments import aws
 from functions.payments.events import EventBridgeBus
-from functions.payments.settings import EventSettings, load
+from functions.payments.settings import load
 from functions.payments.telemetry import instrumented, logger
 from functions.publish_changes.logic import publish
+from functions.publish_changes.settings import EventSettings
 
 
 @instrumented

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functions.payments.settings import RegionSettings
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class TargetsSettings(RegionSettings):
     """The web tier's Auto Scaling group, and the target group that has its instances' addresses."""
 

@@ -17,7 +17,6 @@ it from its next `touch` or `save`.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -59,10 +58,10 @@ class Sessions(Protocol):
 class DynamoSessions:
     """Sessions in DynamoDB."""
 
-    def __init__(self, client: Any, table: str, *, make_instance: Callable[[], str] = lambda: uuid.uuid4().hex) -> None:
+    def __init__(self, client: Any, table: str, *, make_instance: Callable[[], str] | None = None) -> None:
         self._client = client
         self._table = table
-        self._make_instance = make_instance
+        self._make_instance = make_instance or _random
 
     def create(self, session_id: str, *, data: Mapping[str, str], lifetime_s: int, at: int) -> Opened:
         """See `Sessions.create`. An expired item that DynamoDB has not deleted yet is overwritten."""
@@ -136,6 +135,12 @@ class DynamoSessions:
         except self._client.exceptions.ConditionalCheckFailedException as error:
             return dict(error.response.get("Item") or {})
         return None
+
+
+def _random() -> str:
+    import uuid  # asks for the platform, 3 ms; botocore needs it with the first client
+
+    return uuid.uuid4().hex
 
 
 def _to_item(session: Session) -> dict[str, dict[str, Any]]:

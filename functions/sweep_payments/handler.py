@@ -6,10 +6,11 @@ import time
 from typing import Any
 
 from functions.payments import container
-from functions.payments.settings import SweepSettings, load
+from functions.payments.settings import load
 from functions.payments.telemetry import instrumented, logger
 from functions.sweep_payments.counts import count
 from functions.sweep_payments.logic import Rules, Sweeper
+from functions.sweep_payments.settings import SweepSettings
 
 # The next run comes a minute after this one; the last batch and the answer need some time too.
 LONGEST_RUN_S = 45

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from functions.payments.settings import RegionSettings
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class SummarySettings(RegionSettings):
     """Where uploads and their summaries are."""
 
     uploads_bucket: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class UploadSettings(SummarySettings):
     """The key of this region that encrypts summaries, and how large an upload may be."""
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class Status(StrEnum):
@@ -35,8 +35,7 @@ class LineReason(StrEnum):
     CURRENCY = "currency"
 
 
-@dataclass(frozen=True)
-class RefusedLine:
+class RefusedLine(NamedTuple):
     """A line by its number, counted from 1."""
 
     line: int

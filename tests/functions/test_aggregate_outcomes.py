@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from functions.aggregate_outcomes.handler import handler
 from functions.aggregate_outcomes.logic import CloudWatchOutcomes, PartialDataError, minute_before, sum_up
+from functions.aggregate_outcomes.settings import AggregateSettings
 from functions.payments import aws
-from functions.payments.settings import AggregateSettings, read
+from functions.payments.settings import read
 from functions.payments.telemetry import Metric
 from tests.functions.conftest import ENVIRONMENT, Cloud
 from tests.functions.fakes import Context

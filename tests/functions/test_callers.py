@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.payments.errors import SettingsError
-from functions.payments.settings import CallerSettings
 from functions.payments_api.caller import NotAMerchantError, merchant
+from functions.payments_api.settings import CallerSettings
 from tests.functions.conftest import Cloud
 from tests.functions.test_payments_api import BODY, ID, call, post, signed_by
 

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -14,29 +15,25 @@ import functions
 from functions import catalogue
 from functions.aggregate_outcomes import logic as aggregation
 from functions.catalogue import EVERY_FUNCTION, FUNCTIONS, Env, FunctionSpec, Grant
-from functions.monitor_replication import settings as alert_settings
-from functions.payments import settings as payment_settings
 from functions.payments.errors import SettingsError
 from functions.payments.open_payments import INDEX
 from functions.payments.settings import (
     FailoverSettings,
     HeartbeatSettings,
     LedgerSettings,
-    ProcessorSettings,
     VaultSettings,
     WorkflowSettings,
     read,
 )
 from functions.payments.telemetry import Metric
 from functions.process_object.counts import UploadMetric
-from functions.register_targets import settings as target_settings
-from functions.sessions import settings as session_settings
+from functions.processor.settings import ProcessorSettings
 from functions.sessions.settings import SessionSettings
 from functions.sweep_payments.counts import SweepMetric
-from functions.uploads import settings as upload_settings
 
 ROOT = Path(functions.__file__).parent
 SPECS = pytest.mark.parametrize("spec", EVERY_FUNCTION, ids=lambda spec: spec.name)
+SETTINGS = [import_module(f"functions.{path.parent.name}.settings") for path in ROOT.glob("*/settings.py")]
 TELEMETRY = {"LOG_LEVEL", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"}
 
 # The adapters that a function's modules import, and the grants their calls take.
@@ -81,10 +78,7 @@ def names_in(folder: str) -> set[str]:
 def settings_read_by(spec: FunctionSpec) -> set[str]:
     used = names_in(spec.name)
     kinds = {
-        kind
-        for module in (payment_settings, session_settings, upload_settings, alert_settings, target_settings)
-        for name, kind in vars(module).items()
-        if name in used and name.endswith("Settings")
+        kind for module in SETTINGS for name, kind in vars(module).items() if name in used and name.endswith("Settings")
     }
     if "container" in used:
         made = {

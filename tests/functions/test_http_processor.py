@@ -25,10 +25,10 @@ from functions.payments.errors import (
     ProcessorUnavailableError,
     SettingsError,
 )
-from functions.payments.settings import ProcessorSettings
 from functions.processor.connect import connect
 from functions.processor.http import HttpCardProcessor
 from functions.processor.protocol import Charge, HeldElsewhereError, Outcome
+from functions.processor.settings import ProcessorSettings
 from tests.functions.conftest import Cloud
 from tests.functions.fakes import REGION
 

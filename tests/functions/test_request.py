@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from functions.payments.currencies import CURRENCIES
 from functions.payments.errors import InvalidPaymentError
-from functions.payments.request import MAX_AMOUNT, parse
+from functions.payments.money import MAX_AMOUNT
+from functions.payments.request import parse
 
 GOOD = {"amount": 1299, "currency": "EUR", "merchant_id": "m-1", "payment_method": "tok_visa"}
 JSON = st.recursive(
