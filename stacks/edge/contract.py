@@ -61,8 +61,6 @@ class EdgeOutputs(Outputs):
     # What the name's latency record of this region points at.
     regional_domain_name: str
     certificate_arn: str
-    hosted_zone_id: str
-    name_servers: list[str]
     # Route 53 is global; its metrics (AWS/Route53) are in us-east-1 only.
     health_check_id: str
 

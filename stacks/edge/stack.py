@@ -49,9 +49,6 @@ class EdgeStack(LayerStack):
                 custom_url=custom.url,
                 regional_domain_name=custom.domain.regional_domain_name,
                 certificate_arn=custom.certificate_arn,
-                # Nobody reads them any more; gone with the next release.
-                hosted_zone_id=zone_id,
-                name_servers=self.consume(ZoneOutputs, site.environment.primary).name_servers,
                 health_check_id=routing.health_check.id,
             )
         )
