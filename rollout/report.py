@@ -1,7 +1,7 @@
 """What a run did: the JSON report, and the summary that is printed.
 
-The report is one JSON object (``reports/<time>-<command>.json`` in the workspace; times in UTC, durations in seconds,
-memory in MB)::
+The report is one JSON object (``reports/<time>-<command>.json`` in the workspace, see `reports.files` for how long;
+times in UTC, durations in seconds, memory in MB)::
 
     schema             1
     command            "rollout" | "deploy" | "destroy" | "diff"

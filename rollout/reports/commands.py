@@ -30,7 +30,10 @@ def report(
     browse: Annotated[bool, typer.Option("--open", help="Open the page in the system's browser.")] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Say where the report of a run is: JSON, an HTML page, JUnit XML for CI."""
+    """Say where the report of a run is: JSON, an HTML page, JUnit XML for CI.
+
+    The newest 100 runs are kept, and of each command the newest one.
+    """
     project = Project.open(config)
     found = find_report(project.workspace.reports, run)
     for target, kind in ((junit, ".xml"), (html, ".html")):

@@ -13,6 +13,8 @@ import pytest
 from rollout.drift import Difference, Drifted, StackDrift
 from rollout.plans.changes import Action, ResourceChange, StackDiff, StackPlan
 from rollout.report import RunReport, StackResult
+from rollout.reports import files
+from rollout.reports.commands import report as report_command
 from rollout.reports.files import find_report, log_tail
 from rollout.reports.junit import junit
 from rollout.reports.page import page
@@ -140,6 +142,30 @@ def test_every_run_leaves_three_files_and_the_last_one_is_found_by_name(tmp_path
         find_report(tmp_path, "2")
     with pytest.raises(UsageError, match="no run has left a report in"):
         find_report(tmp_path / "empty")
+
+
+def test_old_runs_go_whole_and_the_newest_of_each_command_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A drift check every hour does not push out the last deployment; what is no run stays."""
+    monkeypatch.setattr(files, "RUNS_KEPT", 3)
+    (tmp_path / "20260101T000000-notes.json").write_text("{}")
+    reports = [
+        RunReport(command, "t", "t1", "c", {"account_id": "0"}, 1) for command in ("deploy", "deploy", *["drift"] * 5)
+    ]
+    made = [report.write(tmp_path) for report in reports]
+    for kind in files.KINDS:
+        left = {path.stem for path in tmp_path.glob(f"*{kind}")} - {files.LAST, "20260101T000000-notes"}
+        assert left == {path.stem for path in (made[1], *made[-3:])}
+        assert (tmp_path / f"last{kind}").resolve() == made[-1].with_suffix(kind)
+    assert (tmp_path / "20260101T000000-notes.json").is_file()
+    made[-3].unlink()
+    made += [RunReport("drift", "t", "t1", "c", {"account_id": "0"}, 1).write(tmp_path)]
+    assert not made[-4].with_suffix(".html").exists(), "what a deletion that was cut short has left"
+
+
+def test_what_the_help_says_of_old_runs_is_so() -> None:
+    assert f"newest {files.RUNS_KEPT} runs" in str(report_command.__doc__)
 
 
 def test_a_log_is_shown_from_its_last_command_on(tmp_path: Path) -> None:
