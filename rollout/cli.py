@@ -21,6 +21,7 @@ from rich.text import Text
 
 from rollout import graphs, outputs
 from rollout.contracts import command as contracts_command
+from rollout.counted import counted
 from rollout.drills import command as drill_command
 from rollout.engine import Engine
 from rollout.graph_picture import as_svg
@@ -222,7 +223,7 @@ def status(config: ConfigOption = None) -> None:
         table.add_row(str(stack), owner, word, str(state.resources), str(state.serial), changed)
     _show(table)
     total = sum(state.resources for state in deployed.values())
-    _say(f"{len(deployed)} of {len(project.graph.order)} stacks deployed, {total} resources")
+    _say(f"{len(deployed)} of {counted(len(project.graph.order), 'stack')} deployed, {counted(total, 'resource')}")
 
 
 @app.command()
@@ -336,7 +337,7 @@ def smoke(config: ConfigOption = None) -> None:
     bad = [result.region for result in results if not result.ok]
     if bad:
         raise TripointError(f"smoke: payments did not settle in: {', '.join(bad)}")
-    _say(f"smoke: {len(results)} payments settled, each read from another region")
+    _say(f"smoke: {counted(len(results), 'payment')} settled, each read from another region")
 
 
 # -- the sandbox -----------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from rollout.counted import counted
 from rollout.plans.changes import path_text
 from rollout.schedule import Status
 from shared.contracts import Graph, StackId
@@ -93,7 +94,9 @@ def _look(run: Run, stack: StackId) -> Status:
         saved.unlink(missing_ok=True)
     result = run.result(stack)
     result.drift = found
-    result.note = f"{len(found.resources)} resources changed by somebody else" if found.resources else "as deployed"
+    result.note = (
+        f"{counted(len(found.resources), 'resource')} changed by somebody else" if found.resources else "as deployed"
+    )
     return Status.DRIFTED if found.resources else Status.UNCHANGED
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 
+from rollout.counted import counted
 from rollout.dashboards.charts import PALETTE
 from shared.contracts import Graph, StackId
 
@@ -52,7 +53,10 @@ def as_svg(graph: Graph) -> str:
         *(_need(layout, stack, need, colours[need.region]) for stack, needs in graph.needs.items() for need in needs),
         *(_node(layout, stack, colours[stack.region]) for stack in graph.order),
     ]
-    title = f"{len(graph.order)} stacks in {len(layout.columns)} waves and {len(regions)} regions"
+    title = (
+        f"{counted(len(graph.order), 'stack')} in {counted(len(layout.columns), 'wave')} "
+        f"and {counted(len(regions), 'region')}"
+    )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {layout.width:.0f} {layout.height:.0f}" '
         f'width="{layout.width:.0f}" height="{layout.height:.0f}" role="img" '

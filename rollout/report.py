@@ -54,6 +54,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from rollout.counted import counted
 from rollout.drift import StackDrift
 from rollout.drift import stack_document as drift_document
 from rollout.plans.changes import StackDiff
@@ -222,8 +223,9 @@ def summary_table(report: RunReport) -> Table:
         sum(result.changes.remove for result in report.stacks),
     )
     table.add_section()
-    count = "1 stack" if len(report.stacks) == 1 else f"{len(report.stacks)} stacks"
-    table.add_row(count, "", f"{report.seconds:.1f}", *_counts(total), str(report.resources))
+    table.add_row(
+        counted(len(report.stacks), "stack"), "", f"{report.seconds:.1f}", *_counts(total), str(report.resources)
+    )
     return table
 
 

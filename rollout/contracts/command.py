@@ -9,6 +9,7 @@ import typer
 
 from rollout.contracts.lock import Lock, LockError, breaks, lock_of, parse, render
 from rollout.contracts.reads import reads_of
+from rollout.counted import counted
 from rollout.project import Project
 from rollout.synthesis import build_functions, synthesize
 from rollout.workspace import STACK_FILE, project_root
@@ -36,7 +37,7 @@ def contracts(
         raise LockError("; ".join(broken))
     if write:
         file.write_text(render(now), encoding="utf-8")
-        print(f"{LOCK}: {len(now)} outputs of {len({stack for stack, _ in now})} kinds of stacks")
+        print(f"{LOCK}: {counted(len(now), 'output')} of {len({stack for stack, _ in now})} kinds of stacks")
         return
     for one in now.values():
         readers = ", ".join(reader for reader, _ in one.read_by) or "nobody"

@@ -17,6 +17,7 @@ from typing import Self
 
 from rollout import plugins, schedule
 from rollout.children import Children, InterruptedRunError
+from rollout.counted import counted
 from rollout.engine.advice import advice
 from rollout.interrupts import Interrupts
 from rollout.plugins import Plugins
@@ -173,7 +174,7 @@ class Run:
         phases = self.report.phases
         with self.phase("functions"):
             count = self._steps.build_functions(self.project)
-        self.say(f"{count} functions built in {phases['functions']:.1f} s")
+        self.say(f"{counted(count, 'function')} built in {phases['functions']:.1f} s")
         if not stacks:
             return
         with self.phase("synth"):
@@ -208,7 +209,7 @@ class Run:
         with self.phase("outputs"):
             flat = self.report.outputs = self.project.write_outputs()
         shown = self.project.workspace.shown(self.project.workspace.outputs)
-        self.say(f"{len(flat)} outputs written to {shown}")
+        self.say(f"{counted(len(flat), 'output')} written to {shown}")
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:

@@ -12,6 +12,7 @@ import typer
 
 from rollout import drift as drifts
 from rollout.console import console, say, show
+from rollout.counted import counted
 from rollout.engine import Engine
 from rollout.operations import ConfigOption
 from rollout.plans.document import document
@@ -110,7 +111,8 @@ def drift(
     absent = len(chosen) - len(report.stacks)
     not_there = f"; not deployed: {absent}" if absent else ""
     say(
-        f"drift: {count} resources changed by somebody else in {len(report.stacks)} stacks{not_there} "
+        f"drift: {counted(count, 'resource')} changed by somebody else in "
+        f"{counted(len(report.stacks), 'stack')}{not_there} "
         f"(report: {project.workspace.shown(path)})",
         stream,
     )
@@ -134,7 +136,7 @@ def _end(project: Project, report: RunReport, save: PlanFolder | None, stream: T
         count = sum(save.plan(result.stack).exists() for result in report.stacks)
         later = sum(1 for result in report.stacks if result.diff and result.diff.refusal)
         more = f"; {later} cannot be applied from there, as the table says" if later else ""
-        say(f"{count} plans saved in {save.path} ({MANIFEST} says what they depend on){more}", stream)
+        say(f"{counted(count, 'plan')} saved in {save.path} ({MANIFEST} says what they depend on){more}", stream)
     say(f"{summary_sentence(report)} (report: {project.workspace.shown(path)})", stream)
 
 

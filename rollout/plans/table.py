@@ -8,6 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from rollout.counted import counted
 from rollout.plans.changes import Action, StackDiff, StackPlan
 from rollout.progress import STYLES
 from rollout.report import RunReport, StackResult
@@ -33,8 +34,7 @@ def table(report: RunReport) -> Table:
         word = "no changes" if result.status is Status.UNCHANGED else str(result.status)
         found.add_row(Text(str(result.stack)), Text(word, STYLES[result.status]), *numbers, Text(_note(result)))
     found.add_section()
-    count = "1 stack" if len(report.stacks) == 1 else f"{len(report.stacks)} stacks"
-    found.add_row(count, "", *_numbers(plans), "")
+    found.add_row(counted(len(report.stacks), "stack"), "", *_numbers(plans), "")
     return found
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from rollout.counted import counted, plural
 from rollout.reports.style import STYLE
 
 Json = Mapping[str, Any]
@@ -72,11 +73,12 @@ def _summary(report: Json) -> str:
     for stack in stacks:
         counts[stack["status"]] = counts.get(stack["status"], 0) + 1
     words = _PLANNED if report["command"] == "diff" else _DONE
+    changes = [(sum(stack[what] for stack in stacks), word) for what, word in words.items()]
     tiles = [
         (f"{report['seconds']:.1f} s", "in all"),
         *((str(number), status) for status, number in counts.items()),
-        *((str(sum(stack[what] for stack in stacks)), f"resources {word}") for what, word in words.items()),
-        (str(report["resources"]), "resources in all states"),
+        *((str(number), f"{plural(number, 'resource')} {word}") for number, word in changes),
+        (str(report["resources"]), f"{plural(report['resources'], 'resource')} in all states"),
     ]
     shown = "".join(f"<div><b>{escape(value)}</b><span>{escape(name)}</span></div>" for value, name in tiles)
     return f'<section class="tiles">{shown}</section>\n'
@@ -175,10 +177,8 @@ def _changes(report: Json) -> str:
         items = "".join(_change(change) for change in found["changes"])
         outputs = f"<li>outputs: {escape(', '.join(names))}</li>" if names else ""
         is_open = " open" if any(change["loses_state"] for change in found["changes"]) else ""
-        parts.append(
-            f"<details{is_open}><summary>{escape(stack['stack'])}: {len(found['changes'])} resources{note}</summary>"
-            f'<ul class="list">{items}{outputs}</ul></details>'
-        )
+        head = f"{escape(stack['stack'])}: {counted(len(found['changes']), 'resource')}{note}"
+        parts.append(f'<details{is_open}><summary>{head}</summary><ul class="list">{items}{outputs}</ul></details>')
     return f'<section id="changes"><h2>Changes</h2>{"".join(parts)}</section>\n' if parts else ""
 
 

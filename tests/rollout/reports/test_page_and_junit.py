@@ -97,6 +97,7 @@ def test_the_page_has_every_stack_its_bar_its_failure_and_its_log(tmp_path: Path
     [danger] = [attributes for tag, attributes in seen.tags if tag == "li" and attributes.get("class") == "danger"]
     assert danger
     assert "planned with mock outputs of network-us-east-1" in seen.text
+    assert ": 1 resource " in seen.text
 
 
 def test_a_run_that_went_well_has_no_failures_on_its_page() -> None:
