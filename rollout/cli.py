@@ -490,7 +490,7 @@ def main() -> NoReturn:
     except SavedPlanError as error:
         for cause in error.causes[:-1]:
             print(f"error: {cause}", file=sys.stderr)
-        _fail(error.causes[-1], error.exit_code)
+        _fail(f"{error.causes[-1]}; {error.remedy}", error.exit_code)
     except TripointError as error:
         _fail(str(error), error.exit_code)
     except KeyboardInterrupt:

@@ -198,6 +198,10 @@ class StateStore:
             made = list(pool.map(self._create_bucket, self._environment.regions))
         return [name for name in made if name is not None]
 
+    def has_bucket(self, region: str) -> bool:
+        """Whether a region's state bucket is there."""
+        return self._bucket_exists(region)
+
     def remove_buckets(self) -> list[str]:
         """Delete every region's state bucket with all versions of all states. Never in production.
 

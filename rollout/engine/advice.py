@@ -26,5 +26,5 @@ def advice(error: TerraformError) -> list[str]:
     text = "\n".join(error.lines)
     found = [line for pattern, line in _KNOWN if re.search(pattern, text)]
     if error.cut_off:
-        found.append("what it was making may be there without being recorded; the same command again looks for it")
+        found.append("what it was making may be there and not recorded; the next deploy or diff --out looks for it")
     return found

@@ -9,6 +9,7 @@ nothing of it is alive, that a lock with the noted id has no owner any more.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import signal
@@ -37,12 +38,18 @@ class Notes:
         Terraform's process, and its process group; 0 before the first one.
     birth
         When that process began, in clock ticks since boot; None where the system can't tell.
+    plan
+        Names the saved plan that was applied; empty where none was.
+    said_before
+        How long the journal was when the first attempt with this plan began, in bytes.
     """
 
     lock_id: str
     operation: str
     pid: int = 0
     birth: int | None = None
+    plan: str = ""
+    said_before: int = 0
 
 
 class Attempt:
@@ -65,9 +72,24 @@ class Attempt:
         """All that Terraform says in this attempt, and in those before it that were cut off."""
         return self._folder / "attempt.jsonl"
 
-    def begin(self, lock_id: str, operation: str) -> None:
-        """Write down which lock will be taken."""
-        self._notes = Notes(lock_id, operation)
+    @property
+    def mark(self) -> str:
+        """Names what an attempt that was cut off has left; another one when anything was added. Empty: nothing."""
+        if self.cut_off is None:
+            return ""
+        return hashlib.sha256(self.cut_off.lock_id.encode() + self._said()).hexdigest()
+
+    @property
+    def said_of_plan(self) -> list[str]:
+        """What Terraform said in the attempt that was cut off, and in those with the same saved plan before it."""
+        start = self.cut_off.said_before if self.cut_off else 0
+        return self._said()[start:].decode(errors="replace").splitlines()
+
+    def begin(self, lock_id: str, operation: str, plan: str = "") -> None:
+        """Write down which lock will be taken, and which saved plan applied."""
+        again = self.cut_off is not None and self.cut_off.plan == plan != ""
+        start = self.cut_off.said_before if self.cut_off is not None and again else len(self._said())
+        self._notes = Notes(lock_id, operation, plan=plan, said_before=start)
         self._write()
 
     def started(self, pid: int) -> None:
@@ -80,6 +102,9 @@ class Attempt:
         """The attempt came to its end: nothing of it is left to be told."""
         self.journal.unlink(missing_ok=True)
         _notes_file(self._folder).unlink(missing_ok=True)
+
+    def _said(self) -> bytes:
+        return self.journal.read_bytes() if self.journal.exists() else b""
 
     def _write(self) -> None:
         assert self._notes is not None

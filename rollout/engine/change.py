@@ -7,11 +7,11 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rollout.children import InterruptedRunError
 from rollout.engine import transient
@@ -41,6 +41,13 @@ class StackLockedError(TripointError):
         self.lines = [str(held), held.remedy]
 
 
+class PlanAgainError(TripointError):
+    """A saved plan of a stack is of no use any more."""
+
+    def __init__(self, stack: StackId, why: str) -> None:
+        super().__init__(f"{why}; plan it again: tripoint diff {stack} --out FOLDER")
+
+
 def unfinished(run: Run, stack: StackId) -> bool:
     """Whether an earlier run on this machine did not come to the end of its work on a stack."""
     data = run.project.workspace.data(stack)
@@ -50,10 +57,10 @@ def unfinished(run: Run, stack: StackId) -> bool:
 def apply(run: Run, stack: StackId, uptodate: UpToDate, verdict: Verdict) -> Status:
     """Bring a stack to what is synthesized."""
     result = run.result(stack)
-    with _held(run, stack, "apply") as attempt:
+    with held(run, stack, "apply") as attempt:
         # Until an apply has succeeded, nobody may take the stack for one that is as it should be.
         run.project.store.delete_document(stack, RECORD)
-        terraform = _ready(run, stack, attempt)
+        terraform = ready(run, stack, attempt)
         with _adoption(run, stack).prepared(terraform, _made(attempt)) as imports, run.timed(stack, "apply"):
             changes = _persistently(run, stack, lambda: terraform.apply(run.listener(stack)))
         # Of a try that failed nobody knows what it did.
@@ -64,29 +71,11 @@ def apply(run: Run, stack: StackId, uptodate: UpToDate, verdict: Verdict) -> Sta
     return Status.UNCHANGED if result.changes.none else Status.APPLIED
 
 
-def apply_plan(run: Run, stack: StackId, plan: Path, uptodate: UpToDate) -> Status:
-    """Do exactly what a saved plan says: nothing that was left is looked for, and nothing is tried a second time."""
-    if unfinished(run, stack):
-        raise TripointError(
-            "an earlier run was cut off, and what it made may not be in the plan; "
-            f"finish it first: tripoint deploy {stack}"
-        )
-    verdict = uptodate.verdict(stack)
-    with _held(run, stack, "apply") as attempt:
-        run.project.store.delete_document(stack, RECORD)
-        terraform = _ready(run, stack, attempt)
-        with run.timed(stack, "apply"):
-            changes = terraform.apply_plan(plan, run.listener(stack))
-        uptodate.write(stack, verdict, changes)
-    run.result(stack).changes = changes
-    return Status.APPLIED
-
-
 def destroy(run: Run, stack: StackId) -> Status:
     """Destroy everything of a stack."""
-    with _held(run, stack, "destroy") as attempt:
+    with held(run, stack, "destroy") as attempt:
         run.project.store.delete_document(stack, RECORD)
-        terraform = _ready(run, stack, attempt)
+        terraform = ready(run, stack, attempt)
         if stack in run.project.graph.needs:
             with _adoption(run, stack).prepared(terraform, _made(attempt)) as imports:
                 if imports:
@@ -97,13 +86,74 @@ def destroy(run: Run, stack: StackId) -> Status:
     return Status.DESTROYED
 
 
+def await_others(run: Run, stacks: Iterable[StackId]) -> None:
+    """Wait until nothing of earlier runs on this machine works on these stacks any more."""
+    for stack in stacks:
+        if unfinished(run, stack):
+            with _alone(run, stack):
+                pass
+
+
 @contextmanager
-def _held(run: Run, stack: StackId, operation: str) -> Iterator[Attempt]:
-    """Work on a stack as the only one: here, by a file lock; elsewhere, by the lock on its state."""
-    data = run.project.workspace.data(stack)
-    with exclusive(
-        data, say=lambda text: run.say(f"{stack}: {text}"), stopping=run.interrupted, stop=InterruptedRunError
-    ) as attempt:
+def looked_for(run: Run, stack: StackId, terraform: StackTerraform) -> Iterator[str]:
+    """Have what an earlier run made and did not record taken in by the plans that are made meanwhile. Changes nothing.
+
+    Gives the mark of what was left (see :attr:`Attempt.mark`).
+    """
+    if (run.project.workspace.data(stack) / _UNSAVED).exists():
+        raise TripointError(f"an earlier run could not save its state; have that done first: tripoint deploy {stack}")
+    with _alone(run, stack) as attempt:
+        if attempt.cut_off is not None:
+            run.say(f"{stack}: an earlier {attempt.cut_off.operation} was cut off; what it made is looked for")
+        with _adoption(run, stack).prepared(_Onlooker(stack, terraform), _made(attempt)):
+            yield attempt.mark
+
+
+class _Onlooker:
+    """Terraform that plans and does nothing else."""
+
+    def __init__(self, stack: StackId, terraform: StackTerraform) -> None:
+        self._stack = stack
+        self._terraform = terraform
+
+    def plan_document(self) -> dict[str, Any]:
+        return self._terraform.plan_document()
+
+    def refresh(self) -> None:
+        raise TripointError(
+            f"an earlier run was cut off while it made something anew; take it up first: tripoint deploy {self._stack}"
+        )
+
+
+def _alone(run: Run, stack: StackId) -> AbstractContextManager[Attempt]:
+    return exclusive(
+        run.project.workspace.data(stack),
+        say=lambda text: run.say(f"{stack}: {text}"),
+        stopping=run.interrupted,
+        stop=InterruptedRunError,
+    )
+
+
+@contextmanager
+def held(
+    run: Run,
+    stack: StackId,
+    operation: str,
+    *,
+    plan: str = "",
+    accept: Callable[[Attempt], None] = lambda attempt: None,
+) -> Iterator[Attempt]:
+    """Work on a stack as the only one: here, by a file lock; elsewhere, by the lock on its state.
+
+    Parameters
+    ----------
+    plan
+        Names the saved plan that is to be applied.
+    accept
+        Told of what an earlier attempt left before anything is written; raises to refuse.
+    """
+    with _alone(run, stack) as attempt:
+        accept(attempt)
         lock = StateLock(
             stack=stack,
             # The lock of an attempt that was cut off has no owner any more but the one that takes over.
@@ -112,7 +162,7 @@ def _held(run: Run, stack: StackId, operation: str) -> Iterator[Attempt]:
             operation=f"OperationType{operation.capitalize()}",
             created=datetime.now(UTC).isoformat().replace("+00:00", "Z"),
         )
-        attempt.begin(lock.id, operation)
+        attempt.begin(lock.id, operation, plan)
         orderly = False
         try:
             _acquire(run, lock)
@@ -126,7 +176,7 @@ def _held(run: Run, stack: StackId, operation: str) -> Iterator[Attempt]:
             finally:
                 _keep_unsaved(run, stack)
                 run.project.store.release(lock)
-        except (InterruptedRunError, StackLockedError):
+        except (InterruptedRunError, StackLockedError, PlanAgainError):
             # Nothing was started, or Terraform was asked to end and did.
             orderly = attempt.cut_off is None
             raise
@@ -157,7 +207,7 @@ def _acquire(run: Run, lock: StateLock) -> None:
         time.sleep(_POLL_S)
 
 
-def _ready(run: Run, stack: StackId, attempt: Attempt) -> StackTerraform:
+def ready(run: Run, stack: StackId, attempt: Attempt) -> StackTerraform:
     """Terraform on the stack, initialized, and with a state that lacks nothing that could be saved."""
     if attempt.cut_off is not None:
         run.say(f"{stack}: an earlier {attempt.cut_off.operation} was cut off; what it made is looked for")

@@ -41,7 +41,7 @@ def destroy(
         return
     run.reach()
     with run.phase("state"):
-        deployed = project.deployed()
+        deployed = {*project.deployed(), *_begun(run)}
         strays = run.strays(stacks)
     doomed = selection.to_destroy(graph, stacks, deployed, with_dependents=with_dependents)
     if doomed or strays:
@@ -58,3 +58,11 @@ def destroy(
         if gone:
             run.say(f"state buckets removed: {', '.join(gone)}")
     run.write_outputs()
+
+
+def _begun(run: Run) -> list[StackId]:
+    """Stacks that an earlier run was cut off of: whatever their states say, something of them may be there."""
+    begun = [stack for stack in run.project.graph.order if change.unfinished(run, stack)]
+    places = {stack.region for stack in begun if run.project.store.has_bucket(stack.region)}
+    # Without a place for its state, no run has come to make anything.
+    return [stack for stack in begun if stack.region in places]

@@ -10,7 +10,7 @@ from rollout.engine.deploy import deploy
 from rollout.engine.destroy import destroy
 from rollout.engine.run import Run, Steps
 from rollout.engine.saved import apply_saved
-from rollout.plans.diff import diff
+from rollout.plans import diff as diffs
 from rollout.plans.saved import PlanFolder
 from rollout.progress import Progress
 from rollout.project import Project
@@ -60,7 +60,7 @@ class Engine:
     def diff(self, stacks: Sequence[StackId], *, details: bool = False, save: PlanFolder | None = None) -> RunReport:
         """Plan these stacks; see :func:`rollout.plans.diff.diff`."""
         with self._run("diff") as run:
-            diff(run, stacks, details=details, save=save)
+            diffs.diff(run, stacks, details=details, save=save)
         return run.report
 
     def drift(self, stacks: Sequence[StackId]) -> RunReport:

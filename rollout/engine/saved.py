@@ -2,7 +2,8 @@
 
 Everything that the plans were made from is compared before anything is applied. What an earlier, cut-off apply of the
 same plans has done is known from their journal, so that the same command goes on where it ended. A stack whose own
-apply ended half-way has no plan any more: it fails, and what builds on it is blocked, until it is planned again.
+apply ended half-way (see :mod:`rollout.engine.planned`) has no plan any more: it fails, and what builds on it is
+blocked, until it is planned again.
 """
 
 from __future__ import annotations
@@ -14,17 +15,13 @@ from typing import Any
 
 from rollout import selection
 from rollout.engine import change
+from rollout.engine.planned import Reviewed, apply_plan
 from rollout.engine.run import Run
 from rollout.engine.uptodate import UpToDate
-from rollout.plans.saved import PlanFolder, SavedPlanError, facts, fingerprint, hash_of, state_document
+from rollout.plans.saved import PlanFolder, SavedPlanError, facts, fingerprint, hash_of
 from rollout.schedule import Status
-from rollout.state import DeployedStack
 from shared.contracts import StackId
-from shared.errors import TripointError, UsageError
-
-
-class HalfAppliedError(TripointError):
-    """An apply of a saved plan ended half-way; the plan is of no use any more."""
+from shared.errors import UsageError
 
 
 def apply_saved(run: Run, folder: PlanFolder) -> None:
@@ -45,6 +42,7 @@ def apply_saved(run: Run, folder: PlanFolder) -> None:
     entries = _entries(run, manifest)
     run.reach()
     with run.phase("state"):
+        change.await_others(run, entries)
         deployed = run.project.deployed()
         states = {stack: run.project.store.read(stack) for stack in entries}
     run.prepare(list(entries), make_buckets=False)
@@ -61,7 +59,7 @@ def apply_saved(run: Run, folder: PlanFolder) -> None:
     ]
     if causes:
         raise SavedPlanError(causes)
-    _Applier(run, folder, entries, states, journal).apply()
+    _Applier(run, folder, entries, journal).apply()
     run.write_outputs()
 
 
@@ -71,13 +69,11 @@ class _Applier:
         run: Run,
         folder: PlanFolder,
         entries: Mapping[StackId, Mapping[str, Any]],
-        states: Mapping[StackId, DeployedStack | None],
         journal: dict[str, Any],
     ) -> None:
         self._run = run
         self._folder = folder
         self._entries = entries
-        self._states = states
         self._journal = journal
         self._uptodate = UpToDate(run.project, run.tools)
         self._lock = Lock()
@@ -102,17 +98,14 @@ class _Applier:
         if "state" in noted:
             run.result(stack).note = "already applied from this plan"
             return Status.UNCHANGED
-        if state_document(self._states[stack]) != entry["state"]:
-            raise HalfAppliedError(
-                f"its apply from this plan was begun at {noted['begun_at']} and did not finish; "
-                f"plan it again: tripoint diff {stack} --out FOLDER"
-            )
-        if change.unfinished(run, stack):
-            raise HalfAppliedError(f"an earlier run of it was cut off; take it up first: tripoint deploy {stack}")
-        self._note(stack, {"begun_at": datetime.now(UTC).isoformat(timespec="seconds")})
-        status = change.apply_plan(run, stack, self._folder.plan(stack).resolve(), self._uptodate)
-        self._note(stack, {"state": state_document(run.project.store.read(stack))})
-        return status
+        plan = Reviewed(
+            self._folder.plan(stack).resolve(),
+            entry["hash"],
+            entry["state"],
+            taken_up=entry.get("taken_up", ""),
+            begun_at=noted.get("begun_at", ""),
+        )
+        return apply_plan(run, stack, plan, self._uptodate, lambda facts: self._note(stack, facts))
 
     def _note(self, stack: StackId, facts: Mapping[str, Any]) -> None:
         with self._lock:

@@ -17,13 +17,15 @@ from shared.contracts import StackId
 
 
 class Action(StrEnum):
-    """What happens to a resource. FORGET: Terraform lets go of it without destroying it."""
+    """What happens to a resource. FORGET: Terraform lets go of it without destroying it. IMPORT: it is there, and is
+    taken into the state as it is."""
 
     CREATE = "create"
     UPDATE = "update"
     REPLACE = "replace"
     DELETE = "delete"
     FORGET = "forget"
+    IMPORT = "import"
 
 
 # Terraform's words for why a resource is replaced or deleted, for people.
@@ -131,12 +133,20 @@ class StackDiff:
         Why the plan may not be applied as it is; empty when it may.
     text
         The plan in Terraform's words, where asked for.
+    taken_up
+        The mark of what an earlier run that was cut off has left, if the plan takes that in; empty when not.
     """
 
     plan: StackPlan
     mocks: Mapping[StackId, tuple[str, ...]] = field(default_factory=dict)
     refusal: str = ""
     text: str = ""
+    taken_up: str = ""
+
+    @property
+    def none(self) -> bool:
+        """Whether there is nothing to do."""
+        return self.plan.none and not self.taken_up
 
     @property
     def label(self) -> str:
@@ -181,6 +191,8 @@ def planned_outputs(document: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
 def _resource(entry: Mapping[str, Any]) -> ResourceChange | None:
     change = entry["change"]
     action = _action(change["actions"])
+    if action is None and change.get("importing"):
+        action = Action.IMPORT
     if action is None:
         return None
     reason = str(entry.get("action_reason") or "")

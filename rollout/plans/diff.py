@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rollout import retirement
+from rollout.engine import change
 from rollout.plans.applicable import refusals
 from rollout.plans.changes import StackDiff, StackPlan, planned_outputs, read_plan
 from rollout.plans.mocks import GUARD, MockMaker, copy_stack
 from rollout.plans.saved import PlanFolder
 from rollout.schedule import Status
 from rollout.state import DeployedStack
+from rollout.terraform import StackTerraform
 from shared.contracts import Graph, StackId
 
 if TYPE_CHECKING:
@@ -23,7 +26,8 @@ def diff(run: Run, stacks: Sequence[StackId], *, details: bool = False, save: Pl
     """Plan these stacks; what each would change is in its result's ``diff``.
 
     A stack that builds on what isn't deployed is planned with mock outputs, see :mod:`rollout.plans.mocks`. With all
-    stacks, those that the configuration no longer has are planned for their end.
+    stacks, those that the configuration no longer has are planned for their end. Plans that are saved take in what an
+    earlier run that was cut off has made and not recorded.
 
     Parameters
     ----------
@@ -42,6 +46,8 @@ def diff(run: Run, stacks: Sequence[StackId], *, details: bool = False, save: Pl
         save.check_free()
     run.reach()
     with run.phase("state"):
+        if save is not None:
+            change.await_others(run, stacks)
         deployed = project.deployed()
         strays = run.strays(stacks)
     run.prepare(stacks, make_buckets=save is not None)
@@ -98,23 +104,36 @@ class _Planner:
         with run.timed(stack, "init"):
             terraform.init()
         try:
-            with run.timed(stack, "plan"):
+            with run.timed(stack, "plan"), self._left(stack, terraform, mocks) as left:
                 changes = terraform.plan(run.listener(stack), out=saved)
                 # What Terraform says while it plans has no reasons; asking for them takes another second.
-                document = {} if changes.none else terraform.show_json(saved)
-                text = terraform.show(saved) if self._details and not changes.none else ""
-            plan = read_plan(document, without=[GUARD])
+                document = {} if changes.none and not left else terraform.show_json(saved)
+                text = terraform.show(saved) if self._details and document else ""
+            found = StackDiff(read_plan(document, without=[GUARD]), mocks, text=text, taken_up=left)
             self._known[stack] = planned_outputs(document)
-            if self._save is not None and not mocks and not plan.none and stack in run.project.graph.needs:
+            if self._save is not None and not mocks and not found.none and stack in run.project.graph.needs:
                 self._save.keep(stack, saved)
         finally:
             saved.unlink(missing_ok=True)
-        return self._told(stack, StackDiff(plan, mocks, text=text))
+        return self._told(stack, found)
+
+    @contextmanager
+    def _left(self, stack: StackId, terraform: StackTerraform, mocks: Mapping[StackId, Any]) -> Iterator[str]:
+        """Plan with what an earlier run has left, if the plan may be saved; gives the mark of that, or nothing."""
+        if self._save is None or mocks or not change.unfinished(self._run, stack):
+            yield ""
+            return
+        with change.looked_for(self._run, stack, terraform) as mark:
+            yield mark
 
     def _told(self, stack: StackId, found: StackDiff) -> Status:
         result = self._run.result(stack)
         result.diff, result.changes = found, found.plan.as_changes
-        return Status.UNCHANGED if found.plan.none else Status.PLANNED
+        if found.taken_up:
+            result.note = "takes up an earlier run that was cut off"
+        elif change.unfinished(self._run, stack):
+            result.note = "an earlier run was cut off or goes on; what it made and did not record is not in this plan"
+        return Status.UNCHANGED if found.none else Status.PLANNED
 
     def _upstream(self, stack: StackId) -> tuple[dict[StackId, dict[str, Any]], dict[StackId, tuple[str, ...]]]:
         """The outputs of each upstream stack that isn't wholly there, and which of them are made up."""

@@ -5,11 +5,12 @@ One JSON object::
     schema          1
     environment, suffix, target, created_at
     changes         whether a deployment would change anything
-    totals          create, update, replace, delete, forget, outputs; stateful: resources that would lose what they hold
+    totals          create, update, replace, delete, forget, import, outputs;
+                    stateful: resources that would lose what they hold
     stacks          one object each, producers first:
         stack, name, region
         status          planned | unchanged | failed | blocked | interrupted | skipped
-        counts          create, update, replace, delete, forget (a replacement is counted there alone), outputs
+        counts          create, update, replace, delete, forget, import (a replacement is counted there alone), outputs
         changes         one object per resource: address, type, action, stateful,
                         loses_state (a stateful resource that is deleted or replaced),
                         attributes (names, of an update), reason and forced_by (attributes), of a replacement or an end
@@ -36,14 +37,15 @@ SCHEMA = 1
 
 def document(report: RunReport) -> dict[str, Any]:
     """A run of `diff` as the object above."""
-    plans = [result.diff.plan for result in report.stacks if result.diff is not None]
+    found = [result.diff for result in report.stacks if result.diff is not None]
+    plans = [one.plan for one in found]
     return {
         "schema": SCHEMA,
         "environment": report.environment,
         "suffix": report.suffix,
         "target": report.target,
         "created_at": report.started_at.isoformat(timespec="seconds"),
-        "changes": any(not plan.none for plan in plans),
+        "changes": any(not one.none for one in found),
         "totals": {
             **{str(action): sum(plan.count(action) for plan in plans) for action in Action},
             "outputs": sum(len(plan.new_outputs) + len(plan.lost_outputs) for plan in plans),

@@ -19,6 +19,7 @@ wherever it is carried.
         synthesized     hash of the stack's Terraform JSON
         state           serial, lineage; null where the stack had no state
         outputs         upstream stack -> hash of all its outputs; null where it had none
+        taken_up        names what an earlier run that was cut off had left and the plan takes in; empty for nothing
 """
 
 from __future__ import annotations
@@ -57,6 +58,8 @@ class SavedPlanError(TripointError):
     causes
         Every reason, a line each.
     """
+
+    remedy = "nothing was applied; plan again: tripoint diff --out FOLDER"
 
     def __init__(self, causes: Iterable[str]) -> None:
         self.causes = list(causes)
@@ -120,6 +123,7 @@ class PlanFolder:
         for result in results:
             entry = stack_document(result)
             path = self.plan(result.stack)
+            entry["taken_up"] = result.diff.taken_up if result.diff else ""
             if path.exists():
                 entry |= {"plan": path.name, "hash": hash_of(path)}
             if result.stack in run.project.graph.needs:

@@ -39,6 +39,8 @@ behaviour = world / f"{stack}.json"
 how = json.loads(behaviour.read_text()) if behaviour.exists() else {}
 with open(world / "calls", "a") as calls:
     print(f"{phase} {stack}", file=calls)
+    if pathlib.Path("tripoint_imports.tf.json").exists():
+        print(f"{phase}-with-imports {stack}", file=calls)
 def say(kind, **rest):
     print(json.dumps({"@message": kind, "type": kind, **rest}), flush=True)
 def summary(operation, add=0, remove=0):
@@ -75,7 +77,8 @@ if phase == "plan":
     configured = "resource" in json.loads(pathlib.Path("cdk.tf.json").read_text())
     actions = ["create"] if configured and not here else ["delete"] if here and not configured else ["no-op"]
     summary("plan", add=2 * (actions == ["create"]), remove=2 * (actions == ["delete"]))
-    changes = [{"address": f"aws_vpc.{name}", "type": "aws_vpc", "change": {"actions": actions}} for name in "ab"]
+    changes = [{"address": f"aws_vpc.{name}", "mode": "managed", "type": "aws_vpc", "change": {"actions": actions}}
+        for name in "ab"]
     for out in (word.removeprefix("-out=") for word in sys.argv if word.startswith("-out=")):
         pathlib.Path(out).write_text(json.dumps({"resource_changes": changes}))
 elif phase == "apply":
@@ -87,7 +90,7 @@ elif phase == "apply":
         serial.write_text(str(int(serial.read_text()) + 1 if serial.exists() else 1))
     summary("apply", add=0 if here else 2, remove=how.get("remove", 0))
 else:
-    state.unlink()
+    state.unlink(missing_ok=True)
     summary("destroy", remove=2)
 """
 
@@ -141,6 +144,9 @@ class FakeStore:
 
     def lock(self, stack: StackId) -> StateLock | None:
         return self.held.get(stack)
+
+    def has_bucket(self, region: str) -> bool:
+        return self.buckets
 
     def create_buckets(self) -> list[str]:
         made = [] if self.buckets else ["a-bucket"]
@@ -357,7 +363,7 @@ def test_a_killed_terraform_leaves_no_lock_and_the_same_command_again_finishes(w
     world.behave("network-us-east-1", killed=True)
     report = world.engine().deploy([stack])
     assert report.failed[0].error == ["terraform apply was killed by signal 9", "what it was making may be there "
-        "without being recorded; the same command again looks for it"]  # fmt: skip
+        "and not recorded; the next deploy or diff --out looks for it"]  # fmt: skip
     assert world.store.held == {}
     (world.folder / f"{stack}.json").unlink()
     report = world.engine().deploy([stack])
@@ -531,6 +537,33 @@ def test_a_destroy_runs_in_reverse_and_leaves_nothing(world: World) -> None:
         assert all(destroyed.index(str(stack)) < destroyed.index(str(need)) for need in needs)
     assert not world.store.buckets
     assert world.flat() == {}
+
+
+def cut_off(world: World, stack: StackId) -> Path:
+    """Leave what a killed apply leaves; gives its notes."""
+    data = world.project.workspace.data(stack)
+    data.mkdir(parents=True)
+    (data / "attempt.json").write_text('{"lock_id": "dead", "operation": "apply", "pid": 0, "birth": null}')
+    return data / "attempt.json"
+
+
+def test_a_destroy_takes_along_what_a_killed_deployment_may_have_made_without_any_state(world: World) -> None:
+    """PAY-16: the first apply of a stack is cut off before its state is saved; nothing of it may stay."""
+    deployed, begun = ids("network-us-east-1", "network-eu-west-1")
+    world.engine().deploy([deployed])
+    notes = cut_off(world, begun)
+    report = world.engine().destroy(GRAPH.order)
+    assert statuses(report) == {"network-us-east-1": "destroyed", "network-eu-west-1": "destroyed"}
+    assert f"{begun}: an earlier apply was cut off; what it made is looked for" in world.recorder.said
+    assert not notes.exists()
+    assert not world.store.buckets
+
+
+def test_a_destroy_looks_for_nothing_where_no_state_could_ever_be(world: World) -> None:
+    """The notes of a run in a sandbox that is gone are no reason to look for anything in the new one."""
+    cut_off(world, ids("network-eu-west-1")[0])
+    assert world.engine().destroy(GRAPH.order).ok
+    assert world.calls("destroy") == []
 
 
 def test_a_failed_destroy_keeps_what_is_below_and_the_states(world: World) -> None:

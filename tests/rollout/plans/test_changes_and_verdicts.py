@@ -198,7 +198,7 @@ def test_the_document_says_per_stack_what_changes_and_on_what_ground_and_no_valu
     found = document(report())
     assert found["changes"]
     assert found["totals"] == {
-        "create": 2, "update": 2, "replace": 2, "delete": 2, "forget": 1, "outputs": 3, "stateful": 2,
+        "create": 2, "update": 2, "replace": 2, "delete": 2, "forget": 1, "import": 0, "outputs": 3, "stateful": 2,
     }  # fmt: skip
     data, compute = found["stacks"]
     [lost] = [change for change in data["changes"] if change["address"] == "aws_dynamodb_table.t"]

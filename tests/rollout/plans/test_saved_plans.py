@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
-from rollout.plans.saved import PlanFolder, SavedPlanError
+from rollout.engine.planned import extent
+from rollout.plans.saved import PlanFolder, SavedPlanError, hash_of
 from rollout.project import Project
 from rollout.report import RunReport
+from rollout.state import StateLock
 from rollout.synthesis import Synthesis
 from rollout.toolchain import Tool
 from shared.contracts import StackId
@@ -225,6 +227,141 @@ def test_a_stack_that_was_left_half_applied_is_planned_again_and_the_others_go_o
     ]
     assert {str(result.status) for name, result in found.items() if name in FIRST} == {"failed", "applied"}
     assert "network-eu-west-1" not in world.calls("apply")
+
+
+# What Terraform says of a resource that it makes, and when all is done.
+VPC: dict[str, Any] = {"action": "create", "resource": {"addr": "aws_vpc.a", "resource_type": "aws_vpc"}}
+BEGUN = {"type": "apply_start", "hook": VPC}
+MADE = {"type": "apply_complete", "hook": {**VPC, "id_value": "vpc-1"}}
+DONE = {"type": "change_summary", "changes": {"operation": "apply", "add": 2, "change": 0, "remove": 0}}
+
+
+def killed(world: World, stack: StackId, *said: dict[str, Any], plan: PlanFolder | None = None) -> Path:
+    """Leave what a killed apply leaves, of a saved plan or of a deployment; gives its notes."""
+    data = world.project.workspace.data(stack)
+    data.mkdir(parents=True, exist_ok=True)
+    notes = {"lock_id": "dead", "operation": "apply", "plan": "" if plan is None else hash_of(plan.plan(stack))}
+    (data / "attempt.json").write_text(json.dumps(notes))
+    (data / "attempt.jsonl").write_text("".join(json.dumps({"@message": "", **one}) + "\n" for one in said))
+    world.store.held[stack] = StateLock(stack, "dead", "me@here", "OperationTypeApply", "2025-01-02T03:04:05")
+    return data / "attempt.json"
+
+
+@pytest.fixture
+def stack() -> StackId:
+    return ids("network-eu-west-1")[0]
+
+
+def test_how_much_of_a_plan_was_applied_is_read_from_what_terraform_said() -> None:
+    def read(*said: dict[str, Any]) -> tuple[str, int]:
+        found, changes = extent(json.dumps({"@message": "", **one}) for one in said)
+        return str(found), changes.add
+
+    planned = {"type": "change_summary", "changes": {"operation": "plan", "add": 2, "change": 0, "remove": 0}}
+    assert read() == read(planned) == ("nothing", 0)
+    assert read(planned, BEGUN) == read(planned, BEGUN, MADE) == ("part", 0)
+    assert read(planned, BEGUN, MADE, DONE) == ("all", 2)
+    assert extent(['{"type": "apply_sta', "no JSON"])[0] == "nothing"
+
+
+def test_what_terraform_finished_after_its_engine_was_killed_is_done(
+    world: World, folder: PlanFolder, stack: StackId
+) -> None:
+    """LAY-06: the same command again applies it no second time, and the next rollout knows it."""
+    save(world, folder)
+    notes = killed(world, stack, BEGUN, MADE, DONE, plan=folder)
+    (world.folder / "states" / str(stack)).write_text("null")
+    (folder.path / "applied.json").write_text('{"network-eu-west-1": {"begun_at": "2026-01-02T03:04:05+00:00"}}')
+    report = world.engine().apply_saved(folder)
+    [result] = [one for one in report.stacks if one.stack == stack]
+    assert (str(result.status), result.changes.add) == ("applied", 2)
+    assert result.note == "what an earlier run began was finished without its engine"
+    assert str(stack) not in world.calls("apply")
+    assert not notes.exists()
+    assert world.store.held == {}
+    assert statuses(world.engine().apply_saved(folder))[str(stack)] == "unchanged"
+    assert statuses(world.engine().deploy([stack])) == {str(stack): "up-to-date"}
+
+
+def test_a_plan_that_nothing_was_begun_of_is_applied_by_the_same_command(
+    world: World, folder: PlanFolder, stack: StackId
+) -> None:
+    save(world, folder)
+    notes = killed(world, stack, plan=folder)
+    assert statuses(world.engine().apply_saved(folder))[str(stack)] == "applied"
+    assert world.calls("apply").count(str(stack)) == 1
+    assert not notes.exists()
+
+
+def test_a_plan_that_was_applied_in_part_is_refused_until_a_new_one_takes_in_what_was_made(
+    world: World, folder: PlanFolder, stack: StackId, tmp_path: Path
+) -> None:
+    """LAY-06: however often, and whatever the state says; Terraform saves it late."""
+    save(world, folder)
+    notes = killed(world, stack, BEGUN, MADE, plan=folder)
+    for _ in range(2):
+        report = world.engine().apply_saved(folder)
+        assert report.failed[0].error == [
+            "its apply from this plan was begun and did not finish; "
+            "plan it again: tripoint diff network-eu-west-1 --out FOLDER"
+        ]
+    assert str(stack) not in world.calls("apply")
+    assert notes.exists()
+    again = PlanFolder(tmp_path / "again")
+    save(world, again)
+    [entry] = [entry for entry in manifest(again)["stacks"] if entry["stack"] == str(stack)]
+    assert entry["taken_up"]
+    assert set(world.calls("plan-with-imports")) == {str(stack)}
+    report = world.engine().apply_saved(again)
+    assert report.failed == []
+    assert statuses(report)[str(stack)] == "applied"
+    assert not notes.exists()
+
+
+def test_a_plan_takes_up_a_killed_run_even_when_there_is_nothing_to_change(
+    world: World, folder: PlanFolder, stack: StackId
+) -> None:
+    """LAY-06: otherwise its lock would stay."""
+    world.engine().deploy([stack])
+    notes = killed(world, stack)
+    assert statuses(world.engine().diff([stack], save=folder)) == {str(stack): "planned"}
+    assert world.engine().apply_saved(folder).ok
+    assert not notes.exists()
+    assert world.store.held == {}
+
+
+def test_what_a_run_that_was_killed_since_has_made_is_in_no_plan(
+    world: World, folder: PlanFolder, stack: StackId
+) -> None:
+    save(world, folder)
+    notes = killed(world, stack, BEGUN)
+    before = notes.read_text()
+    for _ in range(2):
+        assert world.engine().apply_saved(folder).failed[0].error == [
+            "an earlier apply of it was cut off, and is not in the plan; "
+            "plan it again: tripoint diff network-eu-west-1 --out FOLDER"
+        ]
+    assert notes.read_text() == before
+    assert str(stack) not in world.calls("apply")
+
+
+def test_a_plan_that_took_up_a_killed_run_knows_nothing_of_the_next_one(
+    world: World, folder: PlanFolder, stack: StackId
+) -> None:
+    killed(world, stack, BEGUN, MADE)
+    save(world, folder)
+    killed(world, stack, BEGUN, MADE, BEGUN)
+    assert "is not in the plan" in world.engine().apply_saved(folder).failed[0].error[0]
+
+
+def test_a_state_that_an_earlier_run_could_not_save_comes_before_any_plan(
+    world: World, folder: PlanFolder, stack: StackId
+) -> None:
+    killed(world, stack, BEGUN)
+    (world.project.workspace.data(stack) / "errored.tfstate").write_text("a state")
+    assert world.engine().diff([stack], save=folder).failed[0].error == [
+        "an earlier run could not save its state; have that done first: tripoint deploy network-eu-west-1"
+    ]
 
 
 def test_a_state_that_moved_on_after_its_apply_is_a_refusal(world: World, folder: PlanFolder) -> None:
