@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import random
+import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from rollout.kills.drill import Round, chosen, drilled, line
+from rollout.kills.disturbance import Disturbance
+from rollout.kills.drill import chosen, drilled
+from rollout.kills.rounds import Kind, Round, line, shown, summary
 from rollout.kills.victims import Victim, kill
 from rollout.project import Project
 from rollout.sandbox import processes
@@ -71,5 +75,71 @@ def test_a_run_that_ends_first_has_nobody_to_kill() -> None:
 
 
 def test_a_round_passes_only_without_any_difference() -> None:
-    assert '"passed": true' in line(Round(1, 2))
-    assert '"passed": false' in line(Round(1, 2, differences=["1 x more: vpc"]))
+    assert '"passed": true' in line(Round(1, 2, Kind.DEPLOY))
+    assert '"passed": false' in line(Round(1, 2, Kind.DEPLOY, differences=["1 x more: vpc"]))
+
+
+def started(*seconds: float) -> Callable[..., subprocess.Popen[bytes]]:
+    """Commands that take so long, one after the other."""
+    left = iter(seconds)
+
+    def start(*words: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-c", f"import time; time.sleep({next(left)})"], start_new_session=True
+        )
+
+    return start
+
+
+class Loaded(random.Random):
+    """Dice that show what the test wants: the first moment, whether there is a second one, and always the engine."""
+
+    def __init__(self, moment: float, *, twice: bool) -> None:
+        super().__init__(1)
+        self._moment = moment
+        self._twice = twice
+
+    def uniform(self, a: float, b: float) -> float:
+        return self._moment
+
+    def random(self) -> float:
+        return 0.0 if self._twice else 1.0
+
+    def choice(self, seq: Sequence[Any]) -> Any:
+        return seq[0]
+
+
+def test_a_command_is_killed_at_its_moment_and_the_next_one_is_left_alone() -> None:
+    kills: list[str] = []
+    disturbance = Disturbance(Loaded(0.3, twice=False), 5, started(30, 0), kills)
+    assert [disturbance.run("deploy"), disturbance.run("deploy")] == [(-9, True), (0, False)]
+    assert len(kills) == 1
+    assert re.fullmatch(r"engine at \d+\.\d s of deploy", kills[0])
+
+
+def test_the_next_command_is_killed_too_where_the_dice_say_so() -> None:
+    disturbance = Disturbance(Loaded(0.1, twice=True), 5, started(30, 30, 0), [])
+    assert [disturbance.run("plan")[1] for _ in range(3)] == [True, True, False]
+
+
+def test_what_a_short_command_leaves_of_the_time_goes_to_the_next_one() -> None:
+    kills: list[str] = []
+    disturbance = Disturbance(Loaded(3.0, twice=False), 5, started(1, 30), kills)
+    assert disturbance.run("plan") == (0, False)
+    assert disturbance.run("plan") == (-9, True)
+    assert float(kills[0].split()[2]) < 2.5
+
+
+def test_the_summary_counts_each_kind_of_round() -> None:
+    results = [
+        Round(1, 1, Kind.DEPLOY, kills=["engine 7 at 1.0 s of deploy"], again=1, seconds=10.0),
+        Round(2, 2, Kind.PLAN, kills=["terraform 8 at 1.0 s of plan"], again=1, refused=["data-a"], seconds=20.0),
+        Round(3, 3, Kind.PLAN, kills=["engine 9 at 2.0 s of plan"] * 2, again=2, differences=["1 x more: vpc"]),
+    ]
+    found = summary(results, {Kind.DEPLOY: 1.0, Kind.PLAN: 2.0})
+    assert (found["rounds"], found["passed"], found["kills"]) == (3, 2, {"engine": 3, "terraform": 1})
+    assert found["kinds"].keys() == {"deploy", "plan"}
+    plans = found["kinds"]["plan"]
+    assert (plans["rounds"], plans["passed"], plans["planned again"], plans["undisturbed_s"]) == (2, 1, 1, 2.0)
+    assert "planned again: data-a" in shown(results[1])
+    assert "DIFFERENT: 1 x more: vpc" in shown(results[2])
