@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from rollout.pipelines.waves import Pipeline, Wave
+from rollout.pipelines.waves import Pipeline
 
 MATRIX = "${{ matrix.stack }}"
 APPLY_OR_BRANCH = "${{ github.event_name == 'pull_request' && github.ref || 'apply' }}"
 
 
 def workflow(pipeline: Pipeline) -> dict[str, Any]:
-    """The workflow: a job per wave to plan on pull requests, and one to apply on the main branch.
+    """The workflow: a job per wave to plan on pull requests, and one per stack to apply on the main branch.
 
     A gate is a deployment environment: who must agree is one of its protection rules, in the repository's settings.
     """
@@ -21,18 +21,23 @@ def workflow(pipeline: Pipeline) -> dict[str, Any]:
         jobs[f"plan-wave-{wave.number}"] = {
             "name": f"plan {wave.number}: {MATRIX}",
             "if": "github.event_name == 'pull_request'",
-            **_job(pipeline, wave),
+            **_job(pipeline),
+            "strategy": {"fail-fast": False, "matrix": {"stack": list(wave.stacks)}},
             "steps": [*_ready(pipeline), {"name": f"Plan {MATRIX}", "run": pipeline.plan(MATRIX)}],
         }
+    # A job is skipped when one that it needs has failed or was skipped ("Defining prerequisite jobs"): what does not
+    # need it goes on. So a stack is a job here, and no entry of a matrix, which can only be needed as a whole.
     for wave in pipeline.waves:
-        jobs[f"apply-wave-{wave.number}"] = {
-            "name": f"apply {wave.number}: {MATRIX}",
-            "if": f"github.event_name != 'pull_request' && github.ref == 'refs/heads/{settings.branch}'",
-            **({"needs": f"apply-wave-{wave.number - 1}"} if wave.number > 1 else {}),
-            **({"environment": pipeline.name} if wave.gated else {}),
-            **_job(pipeline, wave),
-            "steps": [*_ready(pipeline), {"name": f"Apply {MATRIX}", "run": pipeline.apply(MATRIX)}],
-        }
+        for stack in wave.stacks:
+            needs = [f"apply-{need}" for need in pipeline.needs[stack]]
+            jobs[f"apply-{stack}"] = {
+                "name": f"apply {wave.number}: {stack}",
+                "if": f"github.event_name != 'pull_request' && github.ref == 'refs/heads/{settings.branch}'",
+                **({"needs": needs} if needs else {}),
+                **({"environment": pipeline.name} if wave.gated else {}),
+                **_job(pipeline),
+                "steps": [*_ready(pipeline), {"name": f"Apply {stack}", "run": pipeline.apply(stack)}],
+            }
     return {
         "name": f"tripoint {pipeline.environment.environment}",
         "on": {
@@ -50,12 +55,10 @@ def workflow(pipeline: Pipeline) -> dict[str, Any]:
     }
 
 
-def _job(pipeline: Pipeline, wave: Wave) -> dict[str, Any]:
+def _job(pipeline: Pipeline) -> dict[str, Any]:
     return {
         "runs-on": pipeline.settings.runner,
         "timeout-minutes": pipeline.settings.timeout_minutes,
-        # One region's failure stops no other stack of the wave.
-        "strategy": {"fail-fast": False, "matrix": {"stack": list(wave.stacks)}},
     }
 
 

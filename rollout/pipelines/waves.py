@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.config import Environment, PipelineSettings
@@ -38,11 +38,12 @@ class Wave:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """The waves of one environment, and the words of its commands."""
+    """The waves of one environment, what each stack needs by name, and the words of its commands."""
 
     environment: Environment
     config: str
     waves: tuple[Wave, ...]
+    needs: Mapping[str, tuple[str, ...]]
 
     @property
     def settings(self) -> PipelineSettings:
@@ -89,7 +90,8 @@ def pipeline_of(environment: Environment, graph: Graph, *, config: str, ci: str)
             raise PipelineError(
                 f"wave {number} has {len(stacks)} stacks; {ci} runs {MATRIX_LIMITS[ci]} of a matrix at most"
             )
-    return Pipeline(environment, config, tuple(_waves(waves, environment.pipeline)))
+    needs = {str(stack): tuple(map(str, upstream)) for stack, upstream in graph.needs.items()}
+    return Pipeline(environment, config, tuple(_waves(waves, environment.pipeline)), needs)
 
 
 def _waves(waves: Sequence[Sequence[str]], settings: PipelineSettings) -> list[Wave]:

@@ -56,7 +56,7 @@ def test_the_file_is_valid_by_the_published_schema(ci: Ci, settings: dict[str, A
     file.write_text(render(WRITERS[ci](made(ci, **settings)), ci, "config/staging.toml"))
     assert _check(ci, file) == "", "valid"
     document = yaml.safe_load(file.read_text())
-    broken = document["jobs"]["apply-wave-1"] if ci is Ci.GITHUB else document["apply wave 1"]
+    broken = document["jobs"]["apply-network-us-east-1"] if ci is Ci.GITHUB else document["apply wave 1"]
     broken["needs"] = 7
     file.write_text(yaml.safe_dump(document))
     assert "7" in _check(ci, file), "the schema says what is wrong"
@@ -76,22 +76,33 @@ def _check(ci: Ci, file: Path) -> str:
 
 
 def test_every_stack_is_applied_after_what_it_needs() -> None:
-    """LAY-04: a wave is a job, and each waits for the one before."""
+    """LAY-04: GitHub's jobs wait for the jobs of what their stacks need, GitLab's stages for the stage before."""
     environment = parse(raw(), source="test")
     jobs = github.workflow(made())["jobs"]
-    wave = {
-        stack: int(name.removeprefix("apply-wave-"))
-        for name, job in jobs.items()
-        if name.startswith("apply")
-        for stack in job["strategy"]["matrix"]["stack"]
-    }
     graph = graph_of(environment)
-    assert set(wave) == {str(stack) for stack in graph.order}
-    assert all(wave[str(need)] < wave[str(stack)] for stack, needs in graph.needs.items() for need in needs)
-    for number in range(2, max(wave.values()) + 1):
-        assert jobs[f"apply-wave-{number}"]["needs"] == f"apply-wave-{number - 1}"
-    stages = gitlab.configuration(made("gitlab"))["stages"]
-    assert stages == ["plan", *(f"apply {number}" for number in range(1, max(wave.values()) + 1))]
+    applied = {name.removeprefix("apply-"): job.get("needs", []) for name, job in jobs.items() if "apply" in name}
+    assert applied == {str(stack): [f"apply-{need}" for need in needs] for stack, needs in graph.needs.items()}
+    document = gitlab.configuration(made("gitlab"))
+    stage = {
+        stack: document["stages"].index(job["stage"])
+        for name, job in document.items()
+        if name.startswith("apply")
+        for stack in job["parallel"]["matrix"][0]["STACK"]
+    }
+    assert set(stage) == set(applied)
+    assert all(stage[str(need)] < stage[str(stack)] for stack, needs in graph.needs.items() for need in needs)
+
+
+def test_on_github_a_failed_stack_stops_only_what_needs_it() -> None:
+    """The compute stack of one region fails: the edge and the observability of the others go on."""
+    jobs = github.workflow(made())["jobs"]
+    stopped = {"apply-compute-eu-west-1"}
+    for name, job in jobs.items():  # in the order of the graph's waves
+        if stopped & set(job.get("needs", ())):
+            stopped.add(name)
+    assert {"apply-edge-eu-west-1", "apply-compute-links-us-east-1"} <= stopped
+    others = {f"apply-{name}-{region}" for name in ("edge", "observability") for region in EVERYWHERE[::2]}
+    assert others <= jobs.keys() - stopped
 
 
 def test_pull_requests_are_planned_and_only_the_main_branch_is_applied() -> None:
@@ -103,7 +114,7 @@ def test_pull_requests_are_planned_and_only_the_main_branch_is_applied() -> None
         else:
             assert "github.event_name != 'pull_request'" in job["if"]
             assert "github.ref == 'refs/heads/trunk'" in job["if"]
-            assert ".venv/bin/tripoint deploy ${{ matrix.stack }} " in command
+            assert f".venv/bin/tripoint deploy {name.removeprefix('apply-')} " in command
     document = gitlab.configuration(made("gitlab", branch="trunk"))
     for name, job in document.items():
         if name.startswith("plan wave"):
@@ -119,8 +130,9 @@ def test_somebody_must_agree_where_the_configuration_says(gates: str, gated: lis
     found = made(gates=gates, environment="live")
     wanted = [wave.number for wave in found.waves] if gated is None else gated
     jobs = github.workflow(found)["jobs"]
-    assert [wave.number for wave in found.waves if "environment" in jobs[f"apply-wave-{wave.number}"]] == wanted
-    assert all(jobs[f"apply-wave-{number}"]["environment"] == "live" for number in wanted)
+    for wave in found.waves:
+        environments = {jobs[f"apply-{stack}"].get("environment") for stack in wave.stacks}
+        assert environments == {"live" if wave.number in wanted else None}
     document = gitlab.configuration(made("gitlab", gates=gates, environment="live"))
     manual = [
         wave.number for wave in found.waves if document[f"apply wave {wave.number}"]["rules"][0].get("when") == "manual"
