@@ -29,8 +29,19 @@ def import_cdktf() -> None:
     if os.environ.get("TRIPOINT_STOCK_PROVIDER") == "1":
         return
     with lazy_provider():
+        _use_one_process()
         import cdktf  # noqa: F401
     _register_bare_package()
+
+
+def _use_one_process() -> None:
+    if "constructs" in sys.modules or "JSII_RUNTIME" in os.environ:
+        return  # it runs already, or is somebody's own
+    try:
+        from shared.kernel import use_one_process
+    except ImportError:  # an operating system without what it takes, or a jsii that is made otherwise
+        return
+    use_one_process()
 
 
 def _register_bare_package() -> None:

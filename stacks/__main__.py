@@ -20,24 +20,41 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 
 def main() -> int:
-    if os.environ.get("TRIPOINT_STOCK_PROVIDER") != "1":
+    stock = os.environ.get("TRIPOINT_STOCK_PROVIDER") == "1"
+    if not stock:
         _hurry()
     from shared.config import load
+    from stacks.halves import in_halves, worth_halving
+    from stacks.synth import Request
+
+    out = Path(os.environ.get("CDKTF_OUTDIR", "cdktf.out"))
+    only = os.environ.get("TRIPOINT_STACKS")
+    requests: list[Request] = []
+
+    def check() -> None:
+        environment = load(Path(os.environ.get("TRIPOINT_CONFIG", "config/sandbox.toml")))
+        functions = Path(os.environ.get("TRIPOINT_FUNCTIONS", ".tripoint/functions"))
+        requests.append(Request.of(environment, functions, only.split(",") if only else None))
+
+    if code := _said(check):
+        return code
+    (request,) = requests
+    if stock or not worth_halving(request.stacks):
+        return _said(lambda: request.write(request.stacks, out))
+    return in_halves(request.stacks, out, lambda stacks, folder: _said(lambda: request.write(stacks, folder)))
+
+
+def _said(work: Callable[[], None]) -> int:
+    """Do some work; returns the exit code, after a line about what is wrong."""
     from shared.errors import TripointError
-    from stacks.synth import synthesize
 
     try:
-        only = os.environ.get("TRIPOINT_STACKS")
-        synthesize(
-            load(Path(os.environ.get("TRIPOINT_CONFIG", "config/sandbox.toml"))),
-            out=Path(os.environ.get("CDKTF_OUTDIR", "cdktf.out")),
-            functions=Path(os.environ.get("TRIPOINT_FUNCTIONS", ".tripoint/functions")),
-            only=only.split(",") if only else None,
-        )
+        work()
     except TripointError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

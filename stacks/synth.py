@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from functions.build import build_all
 from shared.config import Environment
+from shared.contracts import StackId
 from shared.errors import UsageError
 from shared.provider import import_cdktf
 from shared.site import Site
@@ -41,24 +43,53 @@ def synthesize(environment: Environment, *, out: Path, functions: Path, only: Se
     ContractError
         When the layers' contracts do not fit together.
     """
-    order = graph_of(environment).order
-    known = {str(stack): stack for stack in order}
-    unknown = [name for name in only or [] if name not in known]
-    if unknown:
-        raise UsageError(f"stack {unknown[0]!r} does not exist; allowed: {', '.join(known)}")
-    chosen = [stack for stack in order if only is None or str(stack) in only]
-    tags = pipeline_tags(os.environ)
+    request = Request.of(environment, functions, only)
+    request.write(request.stacks, out)
+    return [str(stack) for stack in request.stacks]
 
-    zips = {name: built.path for name, built in build_all(functions).items()}
-    import_cdktf()
-    from cdktf import App
 
-    from shared.stack import BuildInputs
+@dataclass(frozen=True)
+class Request:
+    """What is to be synthesized, checked as far as that goes without Node.js.
 
-    app = App(outdir=str(out))
-    inputs = BuildInputs(zips=zips, tags=tags)
-    for stack_id in chosen:
-        spec = spec_of(stack_id.name)
-        spec.load()(app, Site(environment, stack_id.region), inputs).check_published()
-    app.synth()
-    return [str(stack) for stack in chosen]
+    Attributes
+    ----------
+    stacks
+        Producers first.
+    zips
+        Function name -> its built zip.
+    tags
+        Those of the pipeline.
+    """
+
+    environment: Environment
+    stacks: Sequence[StackId]
+    zips: Mapping[str, Path]
+    tags: Mapping[str, str]
+
+    @classmethod
+    def of(cls, environment: Environment, functions: Path, only: Sequence[str] | None) -> Request:
+        """The request for these stacks; raises as :func:`synthesize` does."""
+        order = graph_of(environment).order
+        known = {str(stack): stack for stack in order}
+        unknown = [name for name in only or [] if name not in known]
+        if unknown:
+            raise UsageError(f"stack {unknown[0]!r} does not exist; allowed: {', '.join(known)}")
+        stacks = [stack for stack in order if only is None or str(stack) in only]
+        tags = pipeline_tags(os.environ)
+        zips = {name: built.path for name, built in build_all(functions).items()}
+        return cls(environment, stacks, zips, tags)
+
+    def write(self, stacks: Sequence[StackId], out: Path) -> None:
+        """Write these of its stacks; the first of all that starts Node.js."""
+        import_cdktf()
+        from cdktf import App
+
+        from shared.stack import BuildInputs
+
+        app = App(outdir=str(out))
+        inputs = BuildInputs(zips=self.zips, tags=self.tags)
+        for stack in stacks:
+            spec = spec_of(stack.name)
+            spec.load()(app, Site(self.environment, stack.region), inputs).check_published()
+        app.synth()
