@@ -116,7 +116,7 @@ class LayerStack(TerraformStack):
                 **_state_connection(self.site),
             )
         assert isinstance(remote, DataTerraformRemoteStateS3)
-        # What get_string's token stands for, without asking Node.js for every field: a quarter of all its messages.
+        # What get_string's token stands for, without asking Node.js for every field: a seventh of all its messages.
         prefix = f"data.terraform_remote_state.{remote.friendly_unique_id}.outputs"
         return outputs(
             **{
