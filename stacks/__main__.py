@@ -23,10 +23,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from stacks.leave import leave
+
+STOCK = os.environ.get("TRIPOINT_STOCK_PROVIDER") == "1"
+
 
 def main() -> int:
-    stock = os.environ.get("TRIPOINT_STOCK_PROVIDER") == "1"
-    if not stock:
+    if not STOCK:
         _hurry()
     from shared.config import load
     from stacks.halves import in_halves, worth_halving
@@ -44,7 +47,7 @@ def main() -> int:
     if code := _said(check):
         return code
     (request,) = requests
-    if stock or not worth_halving(request.stacks):
+    if STOCK or not worth_halving(request.stacks):
         return _said(lambda: request.write(request.stacks, out))
     return in_halves(request.stacks, out, lambda stacks, folder: _said(lambda: request.write(stacks, folder)))
 
@@ -72,4 +75,4 @@ def _hurry() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    (sys.exit if STOCK else leave)(main())

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from shared.contracts import StackId
+from stacks.leave import leave
 
 # Before its first stack a process has worked for 0.6 s; fewer stacks than these are done sooner by one.
 WORTH = 8
@@ -45,8 +46,7 @@ def in_halves(stacks: Sequence[StackId], out: Path, write: Write) -> int:
     sys.stderr.flush()
     child = os.fork()
     if not child:
-        # It ends as any Python does: jsii has folders to remove.
-        sys.exit(write(stacks[middle:], aside))
+        leave(write(stacks[middle:], aside))
     try:
         try:
             code = write(stacks[:middle], out)
