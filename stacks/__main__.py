@@ -75,4 +75,7 @@ def _hurry() -> None:
 
 
 if __name__ == "__main__":
-    (sys.exit if STOCK else leave)(main())
+    ended_with = main()
+    if not STOCK:
+        leave(ended_with)
+    sys.exit(ended_with)
