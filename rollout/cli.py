@@ -65,7 +65,7 @@ LayerArgument = Annotated[
     str | None, typer.Argument(help="A layer (data), a kind of stack (data-links) or one stack; all when left out.")
 ]
 ParallelOption = Annotated[
-    int | None, typer.Option("--parallel", min=1, max=64, help="Stacks at once; four per core at most when left out.")
+    int | None, typer.Option("--parallel", min=1, max=64, help="Stacks at once; six per core at most when left out.")
 ]
 
 

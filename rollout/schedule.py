@@ -55,7 +55,7 @@ class Status(StrEnum):
         return self not in (Status.PENDING, Status.RUNNING)
 
 
-_PER_CORE = 4
+_PER_CORE = 6
 # Terraform and the provider at their largest, together.
 _STACK_GIB = 1.0
 _MOST = 16
@@ -117,7 +117,7 @@ def _heights(graph: Graph) -> dict[StackId, int]:
 def default_parallelism(cores: int | None = None, memory_gib: float | None = None) -> int:
     """How many stacks run at once on a machine; this one when not given.
 
-    Terraform waits for AWS far more than it computes, so four per core, as many as half of the memory holds, 16 at the
+    Terraform waits for AWS far more than it computes, so six per core, as many as half of the memory holds, 16 at the
     most: docs/decisions/provider-start-up.md.
     """
     cores = cores or os.cpu_count() or 1

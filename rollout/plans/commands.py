@@ -29,7 +29,7 @@ LayerArgument = Annotated[
 ]
 RegionOption = Annotated[str | None, typer.Option("--region", help="Only this region.")]
 ParallelOption = Annotated[
-    int | None, typer.Option("--parallel", min=1, max=64, help="Stacks at once; four per core at most when left out.")
+    int | None, typer.Option("--parallel", min=1, max=64, help="Stacks at once; six per core at most when left out.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and everything else on stderr.")]
 JsonFileOption = Annotated[Path | None, typer.Option("--json-file", help="Write the JSON into this file.")]

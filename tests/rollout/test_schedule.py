@@ -170,7 +170,8 @@ def test_a_stack_cannot_start_before_its_needs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cores", "memory_gib", "stacks"), [(2, 24, 8), (2, 8, 4), (1, 1, 1), (4, 16, 8), (8, 64, 16), (64, 256, 16)]
+    ("cores", "memory_gib", "stacks"),
+    [(2, 24, 12), (2, 8, 4), (1, 1, 1), (1, 64, 6), (4, 16, 8), (8, 64, 16), (64, 256, 16)],
 )
 def test_as_many_stacks_at_once_as_cores_and_memory_allow(cores: int, memory_gib: float, stacks: int) -> None:
     assert default_parallelism(cores, memory_gib) == stacks
