@@ -25,7 +25,7 @@ from rollout.counted import counted
 from rollout.drills import command as drill_command
 from rollout.engine import Engine
 from rollout.graph_picture import as_svg
-from rollout.operations import ConfigOption, register
+from rollout.operations import ConfigOption, LayerArgument, ParallelOption, RegionOption, register
 from rollout.payments import Order, PaymentApi, act_as
 from rollout.pipelines import command as pipeline_command
 from rollout.plans import commands as plan_commands
@@ -59,14 +59,6 @@ app = typer.Typer(
 )
 sandbox_app = typer.Typer(help="The local AWS that is the default target.")
 app.add_typer(sandbox_app, name="sandbox")
-
-RegionOption = Annotated[str | None, typer.Option("--region", help="Only this region.")]
-LayerArgument = Annotated[
-    str | None, typer.Argument(help="A layer (data), a kind of stack (data-links) or one stack; all when left out.")
-]
-ParallelOption = Annotated[
-    int | None, typer.Option("--parallel", min=1, max=64, help="Stacks at once; six per core at most when left out.")
-]
 
 
 AllOption = Annotated[

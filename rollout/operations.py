@@ -20,6 +20,13 @@ ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", envvar="TRIPOINT_CONFIG", help=f"Configuration file; {DEFAULT_CONFIG} when left out."),
 ]
+RegionOption = Annotated[str | None, typer.Option("--region", help="Only this region.")]
+LayerArgument = Annotated[
+    str | None, typer.Argument(help="A layer (data), a kind of stack (data-links) or one stack; all when left out.")
+]
+ParallelOption = Annotated[
+    int | None, typer.Option("--parallel", min=1, max=64, help="Stacks at once; six per core at most when left out.")
+]
 
 HEALTH_TIMEOUT_S = 60.0
 

@@ -101,7 +101,7 @@ class StateStore:
         return self.deployed(stack for stack in found if stack not in known)
 
     def _stacks_in(self, region: str) -> list[StackId]:
-        if not self._bucket_exists(region):
+        if not self.has_bucket(region):
             return []
         try:
             pages = (
@@ -198,10 +198,6 @@ class StateStore:
             made = list(pool.map(self._create_bucket, self._environment.regions))
         return [name for name in made if name is not None]
 
-    def has_bucket(self, region: str) -> bool:
-        """Whether a region's state bucket is there."""
-        return self._bucket_exists(region)
-
     def remove_buckets(self) -> list[str]:
         """Delete every region's state bucket with all versions of all states. Never in production.
 
@@ -216,7 +212,7 @@ class StateStore:
     def _create_bucket(self, region: str) -> str | None:
         site = Site(self._environment, region)
         name = site.state_bucket
-        new = not self._bucket_exists(region)
+        new = not self.has_bucket(region)
         if new:
             place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
             self._call(region, "create_bucket", Bucket=name, **place)
@@ -251,7 +247,7 @@ class StateStore:
         return name if new else None
 
     def _remove_bucket(self, region: str) -> str | None:
-        if not self._bucket_exists(region):
+        if not self.has_bucket(region):
             return None
         name = self._bucket(region)
         pages = self._target.client("s3", region).get_paginator("list_object_versions").paginate(Bucket=name)
@@ -266,7 +262,8 @@ class StateStore:
         self._call(region, "delete_bucket", Bucket=name)
         return name
 
-    def _bucket_exists(self, region: str) -> bool:
+    def has_bucket(self, region: str) -> bool:
+        """Whether a region's state bucket is there."""
         name = self._bucket(region)
         try:
             self._target.client("s3", region).head_bucket(

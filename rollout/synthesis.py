@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rollout.counted import counted
 from rollout.synthesized import Entry, Record, digest_of_inputs
 from rollout.workspace import Workspace
 from shared.contracts import StackId
@@ -50,9 +51,9 @@ class Synthesis:
 
     def told(self, seconds: float) -> str:
         """One line for people."""
-        parts = [f"{_stacks(len(self.written))} synthesized in {seconds:.1f} s"] if self.written else []
+        parts = [f"{counted(len(self.written), 'stack')} synthesized in {seconds:.1f} s"] if self.written else []
         if self.unchanged:
-            parts.append(f"{_stacks(len(self.unchanged))} unchanged since their synthesis of {self.since}")
+            parts.append(f"{counted(len(self.unchanged), 'stack')} unchanged since their synthesis of {self.since}")
         return ", ".join(parts)
 
 
@@ -106,7 +107,3 @@ def _run(workspace: Workspace, config: Path, stacks: Sequence[StackId]) -> None:
         raise RefusedSynthesisError(errors[-1])
     why = (errors or said or ["it said nothing"])[-1]
     raise SynthesisError(f"synthesis failed: {why} (log: {workspace.shown(log)})")
-
-
-def _stacks(count: int) -> str:
-    return f"{count} stack" if count == 1 else f"{count} stacks"

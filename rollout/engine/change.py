@@ -103,8 +103,7 @@ def looked_for(run: Run, stack: StackId, terraform: StackTerraform) -> Iterator[
     if (run.project.workspace.data(stack) / _UNSAVED).exists():
         raise TripointError(f"an earlier run could not save its state; have that done first: tripoint deploy {stack}")
     with _alone(run, stack) as attempt:
-        if attempt.cut_off is not None:
-            run.say(f"{stack}: an earlier {attempt.cut_off.operation} was cut off; what it made is looked for")
+        _tell_cut_off(run, stack, attempt)
         with _adoption(run, stack).prepared(_Onlooker(stack, terraform), _made(attempt)):
             yield attempt.mark
 
@@ -123,6 +122,11 @@ class _Onlooker:
         raise TripointError(
             f"an earlier run was cut off while it made something anew; take it up first: tripoint deploy {self._stack}"
         )
+
+
+def _tell_cut_off(run: Run, stack: StackId, attempt: Attempt) -> None:
+    if attempt.cut_off is not None:
+        run.say(f"{stack}: an earlier {attempt.cut_off.operation} was cut off; what it made is looked for")
 
 
 def _alone(run: Run, stack: StackId) -> AbstractContextManager[Attempt]:
@@ -209,8 +213,7 @@ def _acquire(run: Run, lock: StateLock) -> None:
 
 def ready(run: Run, stack: StackId, attempt: Attempt) -> StackTerraform:
     """Terraform on the stack, initialized, and with a state that lacks nothing that could be saved."""
-    if attempt.cut_off is not None:
-        run.say(f"{stack}: an earlier {attempt.cut_off.operation} was cut off; what it made is looked for")
+    _tell_cut_off(run, stack, attempt)
     terraform = run.terraform(stack, holding=Holding(attempt.journal, attempt.descriptor, attempt.started))
     with run.timed(stack, "init"):
         _persistently(run, stack, terraform.init)

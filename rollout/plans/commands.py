@@ -14,7 +14,7 @@ from rollout import drift as drifts
 from rollout.console import console, say, show
 from rollout.counted import counted
 from rollout.engine import Engine
-from rollout.operations import ConfigOption
+from rollout.operations import ConfigOption, LayerArgument, ParallelOption, RegionOption
 from rollout.plans.document import document
 from rollout.plans.saved import MANIFEST, PlanFolder
 from rollout.plans.table import detail_lines, loss_lines, table
@@ -24,13 +24,6 @@ from rollout.report import RunReport, failure_lines, summary_sentence
 from rollout.schedule import Status, default_parallelism
 from shared.errors import UsageError
 
-LayerArgument = Annotated[
-    str | None, typer.Argument(help="A layer (data), a kind of stack (data-links) or one stack; all when left out.")
-]
-RegionOption = Annotated[str | None, typer.Option("--region", help="Only this region.")]
-ParallelOption = Annotated[
-    int | None, typer.Option("--parallel", min=1, max=64, help="Stacks at once; six per core at most when left out.")
-]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and everything else on stderr.")]
 JsonFileOption = Annotated[Path | None, typer.Option("--json-file", help="Write the JSON into this file.")]
 
