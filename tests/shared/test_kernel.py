@@ -10,8 +10,8 @@ import pytest
 # Says whose the kernel is, an answer of it, and how many processes there are below this one.
 PROGRAM = """
 import os, sys
-from pathlib import Path
 {before}
+from rollout.sandbox.processes import descendants
 from shared.provider import import_cdktf
 import_cdktf()
 import_cdktf()
@@ -19,16 +19,9 @@ import jsii
 from cdktf import App, Token
 from jsii._kernel.providers.process import _NodeProcess
 
-def parent(pid):
-    return int(Path(f"/proc/{{pid}}/stat").read_text().rpartition(")")[2].split()[1])
-
-def below(pid):
-    children = [int(path.name) for path in Path("/proc").glob("[0-9]*") if parent(path.name) == pid]
-    return len(children) + sum(map(below, children))
-
 print(jsii.kernel.provider._process.__class__.__name__)
 print(Token.is_unresolved(App(outdir=sys.argv[1]).node.path))
-print(below(os.getpid()))
+print(len(descendants(os.getpid())))
 """
 
 

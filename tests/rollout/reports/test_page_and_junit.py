@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -128,10 +129,14 @@ def test_junit_has_a_case_per_stack_and_per_payment(tmp_path: Path) -> None:
     assert cases["payment in us-east-1"].find("failure") is not None
 
 
+def empty_run(command: str, second: int) -> RunReport:
+    """A run that began at this second: reports are named after that time."""
+    began = datetime(2026, 1, 2, 3, 4, second, tzinfo=UTC)
+    return RunReport(command, "test", "t1", "c", {"account_id": "0"}, 1, started_at=began)
+
+
 def test_every_run_leaves_three_files_and_the_last_one_is_found_by_name(tmp_path: Path) -> None:
-    made = [
-        RunReport(command, "test", "t1", "c", {"account_id": "0"}, 1).write(tmp_path) for command in ("diff", "deploy")
-    ]
+    made = [empty_run(command, second).write(tmp_path) for second, command in enumerate(("diff", "deploy"))]
     for path in made:
         assert {path.with_suffix(kind).is_file() for kind in (".json", ".html", ".xml")} == {True}
     assert (tmp_path / "last.html").resolve() == made[1].with_suffix(".html").resolve()
@@ -151,17 +156,15 @@ def test_old_runs_go_whole_and_the_newest_of_each_command_stays(
     """A drift check every hour does not push out the last deployment; what is no run stays."""
     monkeypatch.setattr(files, "RUNS_KEPT", 3)
     (tmp_path / "20260101T000000-notes.json").write_text("{}")
-    reports = [
-        RunReport(command, "t", "t1", "c", {"account_id": "0"}, 1) for command in ("deploy", "deploy", *["drift"] * 5)
-    ]
-    made = [report.write(tmp_path) for report in reports]
+    commands = ("deploy", "deploy", *["drift"] * 5)
+    made = [empty_run(command, second).write(tmp_path) for second, command in enumerate(commands)]
     for kind in files.KINDS:
         left = {path.stem for path in tmp_path.glob(f"*{kind}")} - {files.LAST, "20260101T000000-notes"}
         assert left == {path.stem for path in (made[1], *made[-3:])}
         assert (tmp_path / f"last{kind}").resolve() == made[-1].with_suffix(kind)
     assert (tmp_path / "20260101T000000-notes.json").is_file()
     made[-3].unlink()
-    made += [RunReport("drift", "t", "t1", "c", {"account_id": "0"}, 1).write(tmp_path)]
+    made += [empty_run("drift", len(commands)).write(tmp_path)]
     assert not made[-4].with_suffix(".html").exists(), "what a deletion that was cut short has left"
 
 
