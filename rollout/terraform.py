@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -107,7 +107,7 @@ class Changes:
     """What a plan would do, or an apply has done, in resources.
 
     ``outputs`` counts outputs that change; ``replaced`` the addresses of resources made anew (each is also counted
-    once in ``add`` and once in ``remove``).
+    once in ``add`` and once in ``remove``); ``gone`` the resources that somebody else had deleted.
     """
 
     add: int = 0
@@ -115,6 +115,7 @@ class Changes:
     remove: int = 0
     outputs: int = 0
     replaced: tuple[str, ...] = ()
+    gone: int = 0
 
     @property
     def none(self) -> bool:
@@ -128,6 +129,7 @@ class Changes:
             self.remove + other.remove,
             self.outputs + other.outputs,
             (*self.replaced, *other.replaced),
+            self.gone + other.gone,
         )
 
     def __str__(self) -> str:
@@ -147,6 +149,7 @@ class Transcript:
     plain: list[str] = field(default_factory=list)
     _replaced: list[str] = field(default_factory=list)
     _outputs: int = 0
+    _gone: int = 0
 
     def read(self, line: str) -> str:
         """Take in one line of output; returns it as a person wants to read it."""
@@ -177,6 +180,8 @@ class Transcript:
         match message.get("type"):
             case "diagnostic":
                 self.diagnostics.append(message["diagnostic"])
+            case "resource_drift":
+                self._gone += message["change"]["action"] == "delete"
             case "planned_change":
                 change = message["change"]
                 self.planned += 2 if change["action"] == "replace" else 1
@@ -191,7 +196,7 @@ class Transcript:
             case "outputs":
                 changed = [output for output in message["outputs"].values() if output.get("action", "noop") != "noop"]
                 self._outputs += len(changed)
-                self.plan = _with_outputs(self.plan, self._outputs)
+                self.plan = replace(self.plan, outputs=self._outputs)
             case "change_summary":
                 self._summary(message["changes"])
 
@@ -202,6 +207,7 @@ class Transcript:
             remove=int(found.get("remove", 0)),
             outputs=self._outputs,
             replaced=tuple(self._replaced),
+            gone=self._gone,
         )
         if found.get("operation") == "plan":
             self.plan = changes
@@ -368,7 +374,7 @@ class StackTerraform:
         ]
         transcript = self._again_if_stale(phase, arguments, said)
         done = transcript.applied or Changes()
-        return _with_outputs(done, transcript.plan.outputs, transcript.plan.replaced)
+        return replace(done, outputs=transcript.plan.outputs, replaced=transcript.plan.replaced)
 
     def _again_if_stale(self, phase: str, arguments: list[str], said: Callable[[Transcript], None]) -> Transcript:
         try:
@@ -498,12 +504,6 @@ def _plain_error(lines: Sequence[str]) -> list[str]:
     text = [line for line in text if line]
     starts = [number for number, line in enumerate(text) if line.startswith("Error:")]
     return text[starts[0] :] if starts else text[-_TAIL:]
-
-
-def _with_outputs(changes: Changes, outputs: int, replaced: tuple[str, ...] | None = None) -> Changes:
-    return Changes(
-        changes.add, changes.change, changes.remove, outputs, changes.replaced if replaced is None else replaced
-    )
 
 
 def _now() -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -40,6 +40,8 @@ class Reviewed:
         Serial and lineage of the state that it was made for; None where there was none.
     taken_up
         The mark of what an earlier run had left and the plan takes in; empty where there was nothing.
+    gone
+        Whether it makes anew what somebody else had deleted. Terraform says so when it plans, and not again.
     begun_at
         When an earlier apply of it began; empty where none did.
     """
@@ -48,6 +50,7 @@ class Reviewed:
     hash: str
     state: Mapping[str, Any] | None
     taken_up: str = ""
+    gone: bool = False
     begun_at: str = ""
 
     @property
@@ -118,7 +121,7 @@ def apply_plan(
             run.say(f"{stack}: {_NOTE}")
         # What the plan took in besides its changes is known to nobody.
         known = done is Extent.NOTHING and not plan.taken_up
-        uptodate.write(stack, verdict, changes if known else None)
+        uptodate.write(stack, verdict, replace(changes, gone=int(plan.gone)) if known else None)
         note({"state": state_document(run.project.store.read(stack))})
     result.changes = changes
     return Status.APPLIED

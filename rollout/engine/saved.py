@@ -102,7 +102,8 @@ class _Applier:
             self._folder.plan(stack).resolve(),
             entry["hash"],
             entry["state"],
-            taken_up=entry.get("taken_up", ""),
+            taken_up=entry["taken_up"],
+            gone=bool(entry["gone"]),
             begun_at=noted.get("begun_at", ""),
         )
         return apply_plan(run, stack, plan, self._uptodate, lambda facts: self._note(stack, facts))

@@ -80,7 +80,8 @@ class UpToDate:
             last=verdict.last if changes else None,
             after=after,
             applied_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-            removed=bool(changes and changes.remove),
+            # What somebody else deleted is made anew as if it were new.
+            removed=bool(changes and (changes.remove or changes.gone)),
             changed=bool(changes and (changes.add or changes.change or changes.remove)),
         )
         self._project.store.write_document(stack, RECORD, record.render())

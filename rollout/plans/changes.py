@@ -87,12 +87,14 @@ class ResourceChange:
 class StackPlan:
     """What a plan would do to one stack.
 
-    ``new_outputs`` are the outputs that come or change, ``lost_outputs`` those that go.
+    ``new_outputs`` are the outputs that come or change, ``lost_outputs`` those that go; ``gone`` the resources that
+    somebody else has deleted.
     """
 
     resources: tuple[ResourceChange, ...] = ()
     new_outputs: tuple[str, ...] = ()
     lost_outputs: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
 
     def count(self, action: Action) -> int:
         return sum(change.action is action for change in self.resources)
@@ -116,6 +118,7 @@ class StackPlan:
             remove=self.count(Action.DELETE) + replaced,
             outputs=len(self.new_outputs) + len(self.lost_outputs),
             replaced=tuple(change.address for change in self.resources if change.action is Action.REPLACE),
+            gone=len(self.gone),
         )
 
 
@@ -175,6 +178,11 @@ def read_plan(document: Mapping[str, Any], *, without: Iterable[str] = ()) -> St
         resources=tuple(change for change in found if change is not None),
         new_outputs=tuple(name for name, actions in outputs.items() if set(actions) & {"create", "update"}),
         lost_outputs=tuple(name for name, actions in outputs.items() if actions == ["delete"]),
+        gone=tuple(
+            str(entry["address"])
+            for entry in document.get("resource_drift", ())
+            if entry["change"]["actions"] == ["delete"] and entry["address"] not in left_out
+        ),
     )
 
 

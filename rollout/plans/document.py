@@ -15,6 +15,7 @@ One JSON object::
                         loses_state (a stateful resource that is deleted or replaced),
                         attributes (names, of an update), reason and forced_by (attributes), of a replacement or an end
         outputs         changed: names that come or change; lost: names that go
+        gone            addresses of what somebody else has deleted
         mock_outputs    upstream stack -> names of its outputs that were made up; {} for a plan on what is deployed
         applicable      whether a saved plan of this may be applied as it is
         refusal         why not; empty when it may
@@ -70,6 +71,7 @@ def stack_document(result: StackResult) -> dict[str, Any]:
         },
         "changes": [_change(change) for change in plan.resources],
         "outputs": {"changed": list(plan.new_outputs), "lost": list(plan.lost_outputs)},
+        "gone": list(plan.gone),
         "mock_outputs": {str(stack): list(names) for stack, names in found.mocks.items()},
         "applicable": result.diff is not None and not found.refusal,
         "refusal": found.refusal,

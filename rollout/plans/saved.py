@@ -7,7 +7,8 @@ wherever it is carried.
 
 ``manifest.json`` (times in ISO 8601, UTC; every hash is SHA-256 in hex)::
 
-    schema          1
+    schema          2
+    digest          of everything else in here: what is edited by hand is not applied
     created_at, expires_at
     environment, suffix, target     which environment it is for
     config          path, hash of the configuration file
@@ -45,7 +46,7 @@ from shared.errors import TripointError, UsageError
 if TYPE_CHECKING:
     from rollout.engine.run import Run
 
-SCHEMA = 1
+SCHEMA = 2
 MANIFEST = "manifest.json"
 JOURNAL = "applied.json"
 
@@ -136,7 +137,7 @@ class PlanFolder:
             **facts(run, [result.stack for result in results]),
             "stacks": stacks,
         }
-        _write(self.path / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
+        _write(self.path / MANIFEST, (json.dumps(sealed(manifest), indent=2) + "\n").encode())
 
     # -- reading ----------------------------------------------------------------------------------
 
@@ -147,6 +148,8 @@ class PlanFolder:
         ------
         UsageError
             When there is none, or it isn't one.
+        SavedPlanError
+            When it is not as it was saved.
         """
         path = self.path / MANIFEST
         try:
@@ -158,6 +161,8 @@ class PlanFolder:
         if not isinstance(found, dict) or found.get("schema") != SCHEMA:
             shown = found.get("schema") if isinstance(found, dict) else None
             raise UsageError(f"{path}: schema = {shown!r}: must be {SCHEMA}")
+        if found.get("digest") != sealed(found)["digest"]:
+            raise SavedPlanError([f"{MANIFEST} is not as it was saved"])
         return found
 
     def journal(self) -> dict[str, Any]:
@@ -166,9 +171,11 @@ class PlanFolder:
         if not path.exists():
             return {}
         try:
-            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise UsageError(f"{path}: not valid JSON: {error}") from error
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{path}: cannot be read: {error}") from error
+        if not isinstance(found, dict) or not all(isinstance(noted, dict) for noted in found.values()):
+            raise UsageError(f"{path}: must hold an object per stack")
         return found
 
     def note(self, journal: Mapping[str, Any]) -> None:
@@ -211,6 +218,12 @@ def fingerprint(
             for need, found in upstream.items()
         },
     }
+
+
+def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """A manifest with the digest of everything else in it."""
+    content = {name: value for name, value in manifest.items() if name != "digest"}
+    return content | {"digest": hashlib.sha256(_canonical(content)).hexdigest()}
 
 
 def state_document(state: DeployedStack | None) -> dict[str, Any] | None:

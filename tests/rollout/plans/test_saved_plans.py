@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from rollout.engine.planned import extent
-from rollout.plans.saved import PlanFolder, SavedPlanError, hash_of
+from rollout.plans.saved import PlanFolder, SavedPlanError, hash_of, sealed
 from rollout.project import Project
 from rollout.report import RunReport
 from rollout.state import StateLock
@@ -57,10 +57,11 @@ def manifest(folder: PlanFolder) -> dict[str, Any]:
     return found
 
 
-def rewrite(folder: PlanFolder, change: Callable[[dict[str, Any]], object]) -> None:
+def rewrite(folder: PlanFolder, change: Callable[[dict[str, Any]], object], *, seal: bool = True) -> None:
+    """Edit the manifest as somebody does who knows of its digest, or not."""
     found = manifest(folder)
     change(found)
-    (folder.path / "manifest.json").write_text(json.dumps(found))
+    (folder.path / "manifest.json").write_text(json.dumps(sealed(found) if seal else found))
 
 
 def test_what_can_be_applied_is_saved_for_its_owner_alone_and_the_rest_is_named(
@@ -150,6 +151,12 @@ CHANGES: list[tuple[Callable[[World, PlanFolder], object], str]] = [
      r"^data-us-east-1: data-us-east-1\.tfplan is missing$"),
     (lambda world, folder: (folder.path / "edge-eu-west-1.tfplan").write_text("by hand"),
      r"^edge-eu-west-1\.tfplan is not among the saved plans$"),
+    (lambda world, folder: rewrite(folder, lambda found: found.update(expires_at="2999-01-01"), seal=False),
+     r"^manifest\.json is not as it was saved$"),
+    (lambda world, folder: rewrite(folder, lambda found: found.update(versions={}), seal=False),
+     r"^manifest\.json is not as it was saved$"),
+    (lambda world, folder: rewrite(folder, lambda found: found.pop("stacks"), seal=False),
+     r"^manifest\.json is not as it was saved$"),
 ]  # fmt: skip
 
 
@@ -380,9 +387,18 @@ def test_a_folder_with_something_in_it_and_a_folder_without_plans_are_named(worl
     with pytest.raises(UsageError, match=r"^--out .*plans: must be a new or an empty folder$"):
         save(world, folder)
     (folder.path / "manifest.json").write_text('{"schema": 99}')
-    with pytest.raises(UsageError, match="schema = 99: must be 1"):
+    with pytest.raises(UsageError, match="schema = 99: must be 2"):
         world.engine().apply_saved(folder)
     assert not (world.folder / "calls").exists()
+
+
+@pytest.mark.parametrize("journal", ["", "[]", '{"data-us-east-1": "done"}'])
+def test_a_journal_that_is_none_is_named_and_nothing_applied(world: World, folder: PlanFolder, journal: str) -> None:
+    save(world, folder)
+    (folder.path / "applied.json").write_text(journal)
+    with pytest.raises(UsageError, match=r"applied\.json: (cannot be read|must hold an object per stack)"):
+        world.engine().apply_saved(folder)
+    assert world.calls("apply") == []
 
 
 def test_plans_of_another_environment_are_refused_before_anything_runs(world: World, folder: PlanFolder) -> None:
