@@ -455,10 +455,11 @@ def _finish(project: Project, report: RunReport, more: Sequence[str] = (), *, co
 
 
 def _what_next(project: Project) -> list[str]:
-    regions = list(project.environment.regions)
+    first, *others = project.environment.regions
+    elsewhere = f" --read-from {others[0]}" if others else ""
     return [
         "Try next:",
-        f"  tripoint pay --region {regions[0]} --read-from {regions[1]}",
+        f"  tripoint pay --region {first}{elsewhere}",
         "  tripoint status",
         "  tripoint outputs edge",
         "  tripoint diff",

@@ -135,9 +135,8 @@ def drain(
     drained = switches.read_all()
     in_service = [other for other in environment.regions if other not in drained]
     if in_service == [region] and not force:
-        raise DrainRefusedError(
-            f"{region} is the last region in service; restore another one first ({', '.join(drained)}), or force it"
-        )
+        how = f"restore another one first ({', '.join(drained)}), or" if drained else "there is no other,"
+        raise DrainRefusedError(f"{region} is the last region in service; {how} force it")
     return switches.turn(region, drained, on=True, reason=reason)
 
 

@@ -106,7 +106,7 @@ class PrivateBucket(Construct):
         suppress(self.bucket, "CKV2_AWS_62", "Nothing waits for its objects")
         if key_arn is None:
             suppress(self.bucket, "CKV_AWS_145", "AWS delivers such logs to SSE-S3 buckets only")
-        if not replicated:
+        if not (replicated and site.other_regions):
             suppress(self.bucket, "CKV_AWS_144", "Of its region alone; what must outlive a region is replicated")
 
     def _lock(self, days: int) -> None:

@@ -376,7 +376,7 @@ class Environment(Section):
     pipeline: PipelineSettings = PipelineSettings()
     # One IAM role each, of which an account has 1,000 by default (docs/decisions/callers-are-iam-roles.md).
     merchants: Annotated[dict[MerchantId, MerchantSettings], Field(max_length=5_000)] = Field(default_factory=dict)
-    regions: Annotated[dict[str, RegionSettings], Field(min_length=2, max_length=32)]
+    regions: Annotated[dict[str, RegionSettings], Field(min_length=1, max_length=32)]
 
     @model_validator(mode="before")
     @classmethod
@@ -417,6 +417,15 @@ class Environment(Section):
             off = [region for region, settings in self.regions.items() if name not in settings.on]
             if off and len(off) < len(self.regions):
                 raise ValueError(f"{name}.enabled must be the same in every region; it is false in {', '.join(off)}")
+        return self
+
+    @model_validator(mode="after")
+    def _one_region_is_to_develop_in(self) -> Environment:
+        """With one there is nobody to fail over to, and CloudFront has no second bucket."""
+        if len(self.regions) == 1 and self.protection.production:
+            raise ValueError(f"protection.production = true needs two regions or more; found {self.primary} alone")
+        if len(self.regions) == 1 and "assets" in self.capabilities:
+            raise ValueError(f"assets.enabled = true needs two regions or more; found {self.primary} alone")
         return self
 
     @model_validator(mode="after")

@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         "--ways", nargs="+", choices=list(WAYS), default=list(WAYS), help="peers: who; all when left out"
     )
     parser.add_argument("--parallel", type=int, help="peers: tripoint's stacks at once, other than its default")
-    parser.add_argument("--counts", type=int, nargs="+", default=[2, 3, 6, 9], help="growth: numbers of regions")
+    parser.add_argument("--counts", type=int, nargs="+", default=[1, 3, 6, 9], help="growth: numbers of regions")
     parser.add_argument("--port", type=int, default=4599, help="of the sandbox that is started for each measurement")
     parser.add_argument(
         "--results", type=Path, help="the file with the measurements; .tripoint/benchmarks/results.json"

@@ -98,7 +98,7 @@ def _growth(results: Results) -> list[str]:
             for figures in found
         ]
         lines.append(f"| {count} | {stacks} | {' | '.join(cells)} |")
-    text = "A configuration has at least two regions."
+    text = "Each number of regions in a new sandbox."
     first, last = counts[0], counts[-1]
     if first != last:
         ratios = []
@@ -106,7 +106,7 @@ def _growth(results: Results) -> list[str]:
             small, large = (results.of(growth.PART, Ours.name, task, count) for count in (first, last))
             if small and large:
                 ratios.append(f"{task} {median(large) / median(small):.1f} (CPU {_ratio(large, small):.1f})")
-        grown = f"From {first} to {last} regions, {last / first:.1f} times as many"
+        grown = f"From {first} to {last} regions, {last / first:.2g} times as many"
         text += f" {grown}, the cost grows by: {', '.join(ratios)}."
     return [f"### Growth with regions\n\n{text}", "\n".join(lines)]
 

@@ -83,8 +83,8 @@ def configuration(text: str, regions: int, port: int) -> str:
     UsageError
         When it cannot have so many.
     """
-    if not 2 <= regions <= len(REGIONS):
-        raise UsageError(f"regions is {regions}; allowed: 2 to {len(REGIONS)}")
+    if not 1 <= regions <= len(REGIONS):
+        raise UsageError(f"regions is {regions}; allowed: 1 to {len(REGIONS)}")
     common = text[: text.index("\n[regions.")]
     common = re.sub(r"^suffix = .*$", f'suffix = "{SUFFIX}"', common, flags=re.MULTILINE)
     common = re.sub(r"^endpoint = .*$", f'endpoint = "http://127.0.0.1:{port}"', common, flags=re.MULTILINE)

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from rollout.capacity.facts import Facts
 from rollout.capacity.plan import CapacityPlan, FunctionNeed, Need, StandingCost, StandingPart, Verdict
+from rollout.counted import counted
 
 Row = tuple[str, ...]
 WIDTH = 140
@@ -84,11 +85,13 @@ def markdown(plan: CapacityPlan, data: Facts) -> str:
 
 def headline(plan: CapacityPlan) -> str:
     """What the plan is for, in one sentence."""
+    carries = "the region carries all of it"
+    if len(plan.regions) > 1:
+        carries = f"each region carries up to {max(plan.peak_shares.values()):.0%} of it while another one is down"
     return (
-        f"{plan.tps:,.0f} payments per second over {len(plan.regions)} regions ({', '.join(plan.regions)}), with "
-        f"{plan.workflow_type} workflows and the {plan.processor} card processor: each region carries up to "
-        f"{max(plan.peak_shares.values()):.0%} of it while another one is down, planned with {plan.headroom:g} times "
-        f"the expected peak; {plan.usd_per_million:,.2f} USD per million payments."
+        f"{plan.tps:,.0f} payments per second over {counted(len(plan.regions), 'region')} ({', '.join(plan.regions)}), "
+        f"with {plan.workflow_type} workflows and the {plan.processor} card processor: {carries}, planned with "
+        f"{plan.headroom:g} times the expected peak; {plan.usd_per_million:,.2f} USD per million payments."
     )
 
 

@@ -29,7 +29,9 @@ def checked(shares: Mapping[str, float], regions: Iterable[str]) -> dict[str, fl
     names = list(regions)
     if set(shares) != set(names):
         raise ShareError(f"share_by_region = {sorted(shares)}: must name exactly {', '.join(names)}")
-    for name, share in shares.items():
+    if len(names) == 1 and shares[names[0]] != 1:
+        raise ShareError(f"share_by_region.{names[0]} = {shares[names[0]]}: must be 1, it is the only region")
+    for name, share in shares.items() if len(names) > 1 else ():
         if not 0 <= share < 1:
             raise ShareError(f"share_by_region.{name} = {share}: must be at least 0 and below 1")
     if not isclose(sum(shares.values()), 1, abs_tol=1e-9):
@@ -44,5 +46,7 @@ def without(shares: Mapping[str, float], down: str) -> dict[str, float]:
 
 
 def peak(shares: Mapping[str, float]) -> dict[str, float]:
-    """The most that each region carries, whichever one of the others is down (N-1)."""
+    """The most that each region carries, whichever one of the others is down (N-1); an only region carries all."""
+    if len(shares) == 1:
+        return dict(shares)
     return {name: max(without(shares, down)[name] for down in shares if down != name) for name in shares}

@@ -54,6 +54,8 @@ def drill(
     if name is not None and name not in {one.name for one in SCENARIOS}:
         raise UsageError(f"drill {name!r}: allowed: {', '.join(one.name for one in SCENARIOS)}")
     project = Project.open(config)
+    if len(project.environment.regions) == 1:
+        raise UsageError(f"drill: {project.environment.primary} is the only region; allowed: two regions or more")
     # However it is ended, it ends the load and mends what it broke.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -27,7 +27,8 @@ class PaymentBus(Construct):
         )
         self.name = self.bus.name
         self.arn = self.bus.arn
-        CloudwatchEventBusPolicy(self, "policy", event_bus_name=self.bus.name, policy=_admit_routes(site, self.arn))
+        if site.other_regions:
+            CloudwatchEventBusPolicy(self, "policy", event_bus_name=self.bus.name, policy=_admit_routes(site, self.arn))
 
 
 class UndeliveredEvents(Construct):

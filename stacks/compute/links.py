@@ -20,7 +20,8 @@ class ComputeLinksStack(LayerStack):
         super().__init__(scope, site, inputs)
         here = self.consume(ComputeOutputs)
         others = {region: self.consume(ComputeOutputs, region) for region in site.other_regions}
-        Routes(self, "routes", site=site, here=here, others=others)
+        if others:
+            Routes(self, "routes", site=site, here=here, others=others)
         # Here, because nothing should wait for it: a zip's object goes with its function's next version.
         BucketLifecycle(self, "code-lifecycle", bucket=here.code_bucket_name, settings=site.settings.lifecycle)
         self.publish(ComputeLinksOutputs(routes_to=list(others)))

@@ -125,10 +125,6 @@ class Routes(Construct):
             )
 
 
-def _forward_to(bus_arns: list[str]) -> Grant:
-    return Grant("ForwardEvents", ("events:PutEvents",), tuple(bus_arns))
-
-
 def handed_over_to(region: str) -> dict[str, Any]:
     """The pattern of a payment's hand-over to one region that has not had it yet."""
     return {

@@ -21,14 +21,15 @@ class DataLinksStack(LayerStack):
         here = self.consume(DataOutputs)
         others = {region: self.consume(DataOutputs, region) for region in site.other_regions}
         lifecycle = site.settings.lifecycle
-        BucketReplication(
-            self,
-            "receipts",
-            site=site,
-            thing="receipts",
-            source=_receipts(here),
-            destinations={region: _receipts(other) for region, other in others.items()},
-        )
+        if others:
+            BucketReplication(
+                self,
+                "receipts",
+                site=site,
+                thing="receipts",
+                source=_receipts(here),
+                destinations={region: _receipts(other) for region, other in others.items()},
+            )
         BucketLifecycle(self, "receipts-lifecycle", bucket=here.receipts_bucket_name, settings=lifecycle)
         BucketLifecycle(
             self,

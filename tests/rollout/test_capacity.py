@@ -195,6 +195,16 @@ def test_shares_that_are_none_are_refused(given_shares: Mapping[str, float], mes
         plan(PRODUCTION, TPS, FACTS, MEASURED, given_shares)
 
 
+def test_an_only_region_carries_everything_and_says_so() -> None:
+    alone = load(Path("config/one-region.toml"))
+    found = plan(alone, TPS, FACTS, MEASURED, {"us-east-1": 1.0})
+    assert found.peak_shares == {"us-east-1": 1.0} == plan(alone, TPS, FACTS, MEASURED).shares
+    assert "over 1 region (us-east-1), " in report.headline(found)
+    assert "the region carries all of it, planned" in report.headline(found)
+    with pytest.raises(UsageError, match=r"share_by_region.us-east-1 = 0.5: must be 1, it is the only region"):
+        plan(alone, TPS, FACTS, MEASURED, {"us-east-1": 0.5})
+
+
 def test_an_uneven_spread_burdens_the_region_that_takes_the_largest_ones_traffic() -> None:
     uneven = {"us-east-1": 0.6, "eu-west-1": 0.3, "ap-southeast-1": 0.1}
     found = plan(PRODUCTION, TPS, FACTS, MEASURED, uneven)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rollout import cli
+from rollout.project import Project
 from shared.errors import TripointError
 from stacks import catalogue
 from tests.rollout.support import AWS_CONFIG, CONFIG, GRAPH, SPECS, files_below, write_config
@@ -114,6 +115,22 @@ def test_wrong_options_are_one_line_with_exit_code_2(tripoint: Shell) -> None:
         assert answer.err.startswith("error: ")
         assert said in answer.err
         assert answer.err.count("\n") == 1
+
+
+ALONE = CONFIG[: CONFIG.index("\n[regions.eu-west-1]")]
+
+
+def test_a_drill_needs_a_region_to_fail_over_to(tripoint: Shell) -> None:
+    answer = tripoint("drill", "region-down", "--config", tripoint.config(ALONE))
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err == "error: drill: us-east-1 is the only region; allowed: two regions or more\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"), [(CONFIG, "pay --region us-east-1 --read-from eu-west-1"), (ALONE, "pay --region us-east-1")]
+)
+def test_what_to_try_next_is_read_elsewhere_if_there_is_another_region(tripoint: Shell, text: str, line: str) -> None:
+    assert cli._what_next(Project.open(Path(tripoint.config(text))))[1] == f"  tripoint {line}"
 
 
 def test_a_missing_configuration_is_named(tripoint: Shell) -> None:

@@ -187,6 +187,14 @@ def test_the_last_region_in_service_stays_unless_forced(environment: Environment
     assert "Route 53 then treats all of them as healthy" in forced.lines[-1]
 
 
+def test_an_only_region_stays_unless_forced(environment: Environment, table: GlobalTable) -> None:
+    """PAY-23"""
+    alone = environment.model_copy(update={"regions": {"eu-west-1": environment.regions["eu-west-1"]}})
+    with pytest.raises(DrainRefusedError, match=r"eu-west-1 is the last region in service; there is no other, force"):
+        drain(alone, "eu-west-1", OUTPUTS, target=target(table), reason="x")
+    assert table.writes == []
+
+
 @pytest.mark.parametrize("trouble", ["down", "failing", "silent"])
 def test_a_region_that_does_not_answer_is_drained_from_another(
     environment: Environment, table: GlobalTable, trouble: str, monkeypatch: pytest.MonkeyPatch

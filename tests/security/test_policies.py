@@ -89,6 +89,15 @@ def test_every_action_exists(environments: list[Joined], analysis: Analysis) -> 
         assert set(actions_of(statement)) <= analysis.resource_types.keys(), policy.where
 
 
+def test_no_statement_is_about_nothing(environments: list[Joined]) -> None:
+    """PAY-13: IAM refuses an empty list; it is what a list of the other regions becomes where there is one region."""
+    empty = ([], {}, "", None)
+    for policy, statement, _ in allowed(environments):
+        operators = statement.get("Condition", {}).values()
+        values = [*statement.values(), *(value for operator in operators for value in operator.values())]
+        assert not [value for value in values if value in empty], f"{policy.where}: {statement}"
+
+
 def test_no_resource_is_a_wildcard_where_the_service_can_name_it(
     environments: list[Joined], analysis: Analysis
 ) -> None:

@@ -13,6 +13,7 @@ from shared.config import ConfigError, known_regions, load, parse
 
 CONFIGS = sorted(Path("config").glob("*.toml"))
 SANDBOX = tomllib.loads(Path("config/sandbox.toml").read_text())
+ALONE = {"regions": {"us-east-1": {"primary": True, "cidr": "10.10.0.0/16"}}}
 
 
 def refused(change: dict[str, Any]) -> str:
@@ -71,7 +72,9 @@ def test_every_shipped_configuration_is_accepted(path: Path) -> None:
         ({"regions/mars-north-1": {"cidr": "10.99.0.0/16"}}, "regions", "'mars-north-1'", "eu-central-1"),
         ({"regions/us-east-1/primary": False}, "regions", "found none", "exactly one region"),
         ({"regions/eu-west-1/primary": True}, "regions", "us-east-1 and eu-west-1", "exactly one region"),
-        ({"regions": {"us-east-1": {"primary": True, "cidr": "10.1.0.0/16"}}}, "regions", "", "at least 2"),
+        ({"regions": {}}, "regions", "", "at least 1"),
+        ({**ALONE, "protection/production": True}, "protection.production", "us-east-1 alone", "two regions or more"),
+        ({**ALONE, "assets/enabled": True}, "assets.enabled", "us-east-1 alone", "two regions or more"),
         ({"target/kind": "azure"}, "target.kind", "'azure'", "'sandbox' or 'aws'"),
         ({"target/account_id": "123"}, "target.account_id", "'123'", "must match"),
         ({"target/endpoint": "http://203.0.113.7:4566"}, "target.endpoint", "203.0.113.7", "127"),

@@ -125,6 +125,7 @@ OWN_METRICS = {*METRICS, *SWEEP_METRICS, HANDED_OVER_METRIC, UNREADABLE_METRIC}
 STATISTICS = {"Sum", "Average", "Minimum", "Maximum", "SampleCount", "p50", "p90", "p99"}
 
 REGION_SETS = {
+    1: ("ap-southeast-1",),
     2: ("eu-west-1", "us-east-1"),
     3: ("us-east-1", "us-east-2", "eu-west-1"),
     8: (
@@ -658,6 +659,7 @@ def test_dashboards_stay_within_cloudwatchs_limits(many: Environment) -> None:
         for body in (all_regions(site), one_region(site, arns, "check")):
             counts = [len(widget["properties"].get("metrics", ())) for widget in body["widgets"]]
             assert max(counts) <= 500
+            assert all(widget["properties"]["metrics"] for widget in body["widgets"] if widget["type"] == "metric")
             assert sum(counts) <= 2_500
             taken: set[tuple[int, int]] = set()
             for widget in body["widgets"]:

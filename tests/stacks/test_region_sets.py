@@ -1,4 +1,4 @@
-"""The set of regions is configuration: two, three or eight, any primary."""
+"""The set of regions is configuration: two, three or eight, any primary; one to develop in."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from stacks.synth import synthesize
 from tests.stacks.conftest import Synthesized
 
 SETS = {
+    "one": ["ap-southeast-1"],
     "two": ["eu-west-1", "us-east-1"],
     "trio": ["us-east-1", "us-east-2", "eu-west-1"],
     "eight": [
@@ -55,7 +56,7 @@ def synthesized(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.mark.parametrize("name", SETS)
 def test_every_stack_in_every_region_with_one_owner_of_the_tables(synthesized: Any, name: str) -> None:
-    """PAY-01, PAY-02: the same infrastructure in two, three or eight regions, with any primary."""
+    """PAY-01, PAY-02: the same infrastructure in one, two, three or eight regions, with any primary."""
     found = synthesized(name)
     regions = SETS[name]
     wanted = {f"{spec.name}-{at}" for spec in specs_of(found.environment) for at in spec.regions(regions, regions[0])}
@@ -74,8 +75,18 @@ def test_every_region_is_linked_with_every_other(synthesized: Any, name: str) ->
         others = len(SETS[name]) - 1
         assert len(found.resources(f"compute-links-{region}", "aws_cloudwatch_event_rule")) == others
         assert len(found.resources(f"observability-links-{region}", "aws_sns_topic_subscription")) == others
-        replication = found.only(f"data-links-{region}", "aws_s3_bucket_replication_configuration")
-        assert len(replication["rule"]) == others
+        replications = found.resources(f"data-links-{region}", "aws_s3_bucket_replication_configuration").values()
+        assert [len(replication["rule"]) for replication in replications] == ([others] if others else [])
+
+
+def test_an_only_region_has_no_roles_and_policies_for_others(synthesized: Any) -> None:
+    """PAY-13: nothing may forward events, replicate receipts or put events from outside where there is nobody else."""
+    found = synthesized("one")
+    here = SETS["one"][0]
+    for stack in (f"data-links-{here}", f"compute-links-{here}", f"observability-links-{here}"):
+        left = found.stack(stack).get("resource", {})
+        assert left.keys() <= {"aws_s3_bucket_lifecycle_configuration"}
+    assert not found.resources(f"compute-{here}", "aws_cloudwatch_event_bus_policy")
 
 
 @pytest.mark.parametrize("name", SETS)

@@ -76,7 +76,8 @@ def heading(text: str) -> dict[str, Any]:
 
 
 def body(widgets: Sequence[Mapping[str, Any]], home: str, *, shows: str = "-PT3H") -> dict[str, Any]:
-    """A dashboard's body: the widgets laid out left to right, row by row.
+    """A dashboard's body: the widgets laid out left to right, row by row. A graph that shows nothing is left out, as
+    those of what goes between regions are where there is only one: CloudWatch takes no graph without metrics.
 
     Parameters
     ----------
@@ -88,6 +89,8 @@ def body(widgets: Sequence[Mapping[str, Any]], home: str, *, shows: str = "-PT3H
     placed: list[dict[str, Any]] = []
     x = y = row = 0
     for widget in widgets:
+        if not widget["properties"].get("metrics", True):
+            continue
         if x + widget["width"] > COLUMNS:
             x, y, row = 0, y + row, 0
         properties = dict(widget["properties"])
