@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -94,7 +95,8 @@ def digest_of_inputs(workspace: Workspace, config: Path, variables: Mapping[str,
     add("configuration", config.read_bytes())
     for room in CODE:
         for path in _code(workspace.root / room):
-            add(path.relative_to(workspace.root).as_posix(), path.read_bytes())
+            with suppress(FileNotFoundError):  # an editor's own file that has just gone
+                add(path.relative_to(workspace.root).as_posix(), path.read_bytes())
     for path in sorted(workspace.functions.glob("*.zip")):
         add(f"zip {path.name}", path.read_bytes())
     for package in PACKAGES:

@@ -11,6 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Properties are tried on the same examples each time, so that a change is to blame when one fails, and for as long as a
+# busy machine takes. Here, because a profile holds for every file that is collected after it.
+settings.register_profile(
+    "tests",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    max_examples=50,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("tests")
 
 # Tests make many objects that live shortly: looking through all others as often as usual costs a tenth of their time.
 gc.set_threshold(100_000, 50, 100)

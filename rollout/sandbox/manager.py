@@ -126,7 +126,7 @@ class Sandbox:
     ) -> None:
         self.down()
 
-    def up(self, timeout_s: float = 30.0) -> SandboxStatus:
+    def up(self, timeout_s: float = 120.0) -> SandboxStatus:
         """Start the sandbox unless it already runs, and wait until it answers.
 
         Raises `SandboxError` when the port belongs to something else, when the process ends while

@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import pytest
-from hypothesis import HealthCheck, settings
 from moto import mock_aws
 from moto.backends import get_backend
 from moto.core.models import MockAWS
@@ -18,9 +17,6 @@ from functions.payments import settings as function_settings
 from functions.payments.open_payments import INDEX
 from functions.processor import connect
 from tests.functions.fakes import REGION, Context
-
-settings.register_profile("functions", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("functions")
 
 ENVIRONMENT = {
     "AWS_REGION": REGION,

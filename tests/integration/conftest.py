@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -25,6 +24,7 @@ from rollout.target import Target
 from shared.capabilities import CAPABILITIES
 from shared.config import Environment, load
 from shared.site import Site
+from tests.ports import free_port
 
 SUFFIX = "itest"
 ORDER = {"amount": 1299, "currency": "EUR", "merchant_id": "m-1", "payment_method": "tok_visa"}
@@ -131,13 +131,6 @@ def _deployed(config: Path) -> Deployment:
     environment = load(config)
     outputs = Path(os.environ.get("TRIPOINT_OUTPUTS", "cfn-outputs/flat-outputs.json"))
     return Deployment(config, environment, dict(os.environ), outputs, "")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import math
+import os
 import zipfile
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +60,22 @@ def written_places(deployment: Deployment) -> dict[str, str]:
     for region in deployment.regions:
         places |= _objects(deployment, region, Site(deployment.environment, region).state_bucket)
         places |= _objects(deployment, region, deployment.output("compute", region, "code_bucket_name"))
-    for path in Path(deployment.variables["TRIPOINT_HOME"]).rglob("*"):
-        if path.is_file() and path.stat().st_size < 20_000_000:
-            places[str(path)] = path.read_bytes().decode(errors="replace")
+    for path, body in written_files(Path(deployment.variables["TRIPOINT_HOME"]), smaller_than=20_000_000):
+        places[str(path)] = body.decode(errors="replace")
     return places
+
+
+def written_files(
+    folder: Path, *, leave_out: Path | None = None, smaller_than: float = math.inf
+) -> Iterator[tuple[Path, bytes]]:
+    """The files below a folder and what is in them. The sandbox works meanwhile: what it has removed since it was
+    listed is not there."""
+    for base, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if Path(base, name) != leave_out]
+        for path in (Path(base, name) for name in names):
+            with suppress(FileNotFoundError):
+                if path.is_file() and path.stat().st_size < smaller_than:
+                    yield path, path.read_bytes()
 
 
 def _objects(deployment: Deployment, region: str, bucket: str) -> dict[str, str]:

@@ -152,8 +152,12 @@ def test_payments_of_a_region_that_is_down_are_finished_once_by_its_heir(
     # It is back: what it had in its hands gives way, and both replicas say the same.
     eventually(lambda: deployment.api(dead).final(payment_id)["region"] == heir)
     eventually(lambda: dead not in sweep(deployment, heir)["down"], timeout_s=150, every_s=10)
-    runs = [one for one in executions(deployment, dead) if one["name"].startswith(payment_id)]
-    eventually(lambda: all(one["status"] != "RUNNING" for one in runs), timeout_s=120)
+
+    def running() -> list[Any]:
+        mine = [one for one in executions(deployment, dead) if one["name"].startswith(payment_id)]
+        return [one for one in mine if one["status"] == "RUNNING"]
+
+    eventually(lambda: not running(), timeout_s=120)
     for region in (dead, heir):
         assert item(deployment, region, payment_id)["status"] == "SETTLED"
         assert item(deployment, region, payment_id)["home_region"] == heir

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from shared.config import load
 from stacks.catalogue import graph_of
-from tests.integration.conftest import free_port, tripoint
+from tests.integration.conftest import tripoint
+from tests.ports import free_port
 
 REGIONS = ["us-east-1", "us-east-2", "eu-west-1"]
 

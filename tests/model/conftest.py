@@ -7,13 +7,21 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.database import DirectoryBasedExampleDatabase
 
 from functions.sweep_payments import logic
 
 _ALWAYS: dict[str, Any] = {"deadline": None, "suppress_health_check": list(HealthCheck), "stateful_step_count": 50}
 # The same each time, so that a change is to blame when it fails; and another each time, to find what nobody has seen.
 settings.register_profile("model", max_examples=1000, derandomize=True, database=None, **_ALWAYS)
-settings.register_profile("search", max_examples=20_000, print_blob=True, **_ALWAYS)
+settings.register_profile(
+    "search",
+    max_examples=20_000,
+    derandomize=False,
+    database=DirectoryBasedExampleDatabase(".hypothesis/examples"),
+    print_blob=True,
+    **_ALWAYS,
+)
 
 
 class Inline:

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,12 +25,20 @@ from rollout.engine.attempt import exclusive
 folder = Path(sys.argv[1])
 with exclusive(folder, say=print, stopping=lambda: False, stop=Exception) as attempt:
     attempt.begin("id-1", "apply")
-    child = subprocess.Popen([sys.executable, "-c", sys.argv[2]], pass_fds=[attempt.descriptor], process_group=0)
+    command = [sys.executable, "-c", sys.argv[2], str(folder / "end")]
+    child = subprocess.Popen(command, pass_fds=[attempt.descriptor], process_group=0)
     attempt.started(child.pid)
     (folder / "ready").write_text(str(child.pid))
     time.sleep(60)
 """
-SHORT = "import time; time.sleep(1.5)"
+# A Terraform that works until it is told to end, and says when it has.
+WORKS = """
+import sys, time
+from pathlib import Path
+while not Path(sys.argv[1]).exists():
+    time.sleep(0.02)
+Path(sys.argv[1]).with_name("ended").touch()
+"""
 # A Terraform that starts a provider and is killed; the provider stays.
 LEAVES = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'],"
 LEAVES += " close_fds=False); time.sleep(60)"
@@ -51,7 +58,7 @@ class Victim:
         soon(lambda: not processes.alive(pid))
 
 
-def soon(probe: Callable[[], object], seconds: float = 20) -> str:
+def soon(probe: Callable[[], object], seconds: float = 60) -> str:
     deadline = time.monotonic() + seconds
     while not (found := probe()):
         assert time.monotonic() < deadline
@@ -98,10 +105,16 @@ def test_what_was_written_down_before_the_end_is_there_after_it(tmp_path: Path) 
 
 
 def test_a_terraform_that_outlives_its_engine_is_waited_for(tmp_path: Path, victims: Callable[[str], Victim]) -> None:
-    victim = victims(SHORT)
+    victim = victims(WORKS)
     victim.kill(victim.engine.pid)
-    attempt, said = entered(tmp_path)
-    assert not processes.alive(victim.terraform)
+    said: list[str] = []
+
+    def say(text: str) -> None:
+        said.append(text)
+        (tmp_path / "end").touch()
+
+    with exclusive(tmp_path, say=say, stopping=lambda: False, stop=InterruptedRunError) as attempt:
+        assert (tmp_path / "ended").exists()
     assert said == [
         f"an earlier run on this machine still works on it (process {victim.terraform}); waiting for it to finish"
     ]
@@ -122,14 +135,13 @@ def test_a_provider_whose_terraform_was_killed_is_ended(tmp_path: Path, victims:
 def test_a_live_engine_is_never_ended_and_waiting_can_be_interrupted(
     tmp_path: Path, victims: Callable[[str], Victim]
 ) -> None:
-    victim = victims(SHORT)
+    victim = victims(WORKS)
     victim.kill(victim.terraform)
-    stop = threading.Event()
-    threading.Timer(1.0, stop.set).start()
     said: list[str] = []
+    looks = iter([False, False, True])
     with (
         pytest.raises(InterruptedRunError),
-        exclusive(tmp_path, say=said.append, stopping=stop.is_set, stop=InterruptedRunError),
+        exclusive(tmp_path, say=said.append, stopping=lambda: next(looks), stop=InterruptedRunError),
     ):
         pytest.fail("entered while another engine works")
     assert processes.alive(victim.engine.pid)

@@ -68,7 +68,7 @@ if how.get("wait"):
     stopped = []
     signal.signal(signal.SIGINT, lambda *_: stopped.append(1))
     (world / "waiting").touch()
-    for _ in range(1000):
+    for _ in range(6000):
         if stopped:
             break
         time.sleep(0.01)
@@ -691,7 +691,7 @@ def test_an_interrupt_lets_what_runs_finish_and_starts_nothing_more(world: World
     world.behave("data-us-east-1", wait=True)
 
     def interrupt() -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not (world.folder / "waiting").exists() and time.monotonic() < deadline:
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)

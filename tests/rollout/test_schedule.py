@@ -103,7 +103,7 @@ def test_a_destroy_runs_consumers_before_producers(graph: Graph) -> None:
 
 def test_independent_stacks_run_at_the_same_time() -> None:
     """LAY-04: two stacks that wait for each other to begin both get there."""
-    together = threading.Barrier(2, timeout=5)
+    together = threading.Barrier(2, timeout=60)
 
     def work(_: StackId) -> Status:
         together.wait()

@@ -43,7 +43,7 @@ plan = json.loads(script.read_text()) if script.exists() else {}
 if plan.get("wait"):
     signal.signal(signal.SIGINT, lambda *_: (print("stopping", flush=True), sys.exit(1)))
     (here / "waiting").touch()
-    time.sleep(20)
+    time.sleep(60)
 if plan.get("once"):
     script.unlink()
 for line in plan.get("lines", []):
@@ -182,7 +182,7 @@ def test_terraform_survives_the_death_of_the_engine(tmp_path: Path) -> None:
     )
     ended = subprocess.run([sys.executable, "-c", engine], capture_output=True, text=True, check=False, cwd=ROOT)
     assert (ended.returncode, ended.stdout) == (-9, "x\n")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not done.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert done.exists()
@@ -241,14 +241,12 @@ def test_an_interrupt_reaches_a_running_terraform_once_and_nothing_starts_after_
 
     thread = threading.Thread(target=apply)
     thread.start()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not (fake.bin / "waiting").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
-    begin = time.monotonic()
     assert fake.children.interrupt() == 1
     assert fake.children.interrupt() == 0
-    thread.join(10)
-    assert time.monotonic() - begin < 5
+    thread.join(30)  # left alone it would take twice as long
     assert errors
     assert fake.log.read_text().count("stopping") == 1
     with pytest.raises(InterruptedRunError):

@@ -76,7 +76,7 @@ class Clients:
         url: str = self("sqs", region).create_queue(QueueName=name)["QueueUrl"]
         return url, f"arn:aws:sqs:{region}:{ACCOUNT}:{name}"
 
-    def receive(self, url: str, *, region: str = HOME, wait_s: float = 10.0) -> list[str]:
+    def receive(self, url: str, *, region: str = HOME, wait_s: float = 60.0) -> list[str]:
         """The bodies of what arrives first in a queue, deleted from it; [] after `wait_s`."""
         client = self("sqs", region)
 
@@ -90,8 +90,8 @@ class Clients:
         return eventually(bodies, bool, wait_s) or []
 
 
-def eventually(ask: Callable[[], Answer], good: Callable[[Answer], Any], wait_s: float = 10.0) -> Answer:
-    """The first good answer, or the last one when none came in time."""
+def eventually(ask: Callable[[], Answer], good: Callable[[Answer], Any], wait_s: float = 60.0) -> Answer:
+    """The first good answer, or the last one when none came in time; what must not come gets a shorter time."""
     deadline = time.monotonic() + wait_s
     while True:
         answer = ask()

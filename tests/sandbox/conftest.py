@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from rollout.sandbox import Sandbox
+from tests.ports import free_port
 from tests.sandbox.clients import Clients
 
 
@@ -16,13 +16,6 @@ class PlainEmulator(Sandbox):
     """MiniStack as shipped: shows that an addition is still needed."""
 
     server = "ministack"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="session")

@@ -65,7 +65,7 @@ def described(aws: Clients, name: str, region: str = HOME) -> dict[str, Any]:
 
 
 def state(aws: Clients, name: str, expected: str, region: str = HOME) -> str:
-    found = eventually(lambda: described(aws, name, region)["StateValue"], lambda value: value == expected, wait_s=8.0)
+    found = eventually(lambda: described(aws, name, region)["StateValue"], lambda value: value == expected)
     return str(found)
 
 

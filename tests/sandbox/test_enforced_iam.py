@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,8 +15,8 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from rollout.sandbox import Sandbox
+from tests.ports import free_port
 from tests.sandbox.clients import ACCOUNT, AWAY, HOME, Clients, eventually
-from tests.sandbox.conftest import free_port
 
 ANSWERS = "def handler(event, context): return {'statusCode': 200, 'body': 'fine'}"
 LAMBDA = "lambda.amazonaws.com"
@@ -445,8 +445,8 @@ def replicated(aws: Clients, name: str) -> str:
 
 
 def replication_status(aws: Clients, name: str) -> str:
-    aws("s3").put_object(Bucket=f"{name}-{HOME}", Key=f"k{time.time()}", Body=b"x")
-    key = aws("s3").list_objects_v2(Bucket=f"{name}-{HOME}")["Contents"][-1]["Key"]
+    key = uuid.uuid4().hex
+    aws("s3").put_object(Bucket=f"{name}-{HOME}", Key=key, Body=b"x")
     return str(aws("s3").head_object(Bucket=f"{name}-{HOME}", Key=key)["ReplicationStatus"])
 
 
@@ -573,9 +573,10 @@ def test_flow_log_tells_that_its_role_may_not_write(strict: Clients) -> None:
 
     service = "vpc-flow-logs.amazonaws.com"
     idle = flow_log(role(strict, "flows-idle", service))
-    writing = flow_log(role(strict, "flows-writing", service))
+    writer = role(strict, "flows-writing", service)
     grant(strict, "flows-writing", "logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams")
-    assert eventually(lambda: status(idle), lambda found: found == "FAILED", 20) == "FAILED"
+    writing = flow_log(writer)
+    assert eventually(lambda: status(idle), lambda found: found == "FAILED") == "FAILED"
     assert status(writing) == "SUCCESS"
 
 

@@ -71,7 +71,7 @@ def test_an_undeliverable_event_ends_in_the_targets_queue_with_the_reason(aws: C
     missing = f"arn:aws:events:{AWAY}:{ACCOUNT}:event-bus/nowhere"
     route(aws, "dead", HOME, "to-nowhere", missing, RoleArn=ROLE, DeadLetterConfig={"Arn": queue})
     publish(aws, "dead")
-    (message,) = aws("sqs").receive_message(QueueUrl=url, MessageAttributeNames=["All"], WaitTimeSeconds=5)["Messages"]
+    (message,) = aws("sqs").receive_message(QueueUrl=url, MessageAttributeNames=["All"], WaitTimeSeconds=20)["Messages"]
     assert json.loads(message["Body"])["source"] == SOURCE
     assert message["MessageAttributes"]["TARGET_ARN"]["StringValue"] == missing
 

@@ -16,17 +16,21 @@ from rollout.sandbox import Sandbox
 from rollout.sandbox.faults import Control, Faults, FaultsRefusedError
 from tests.sandbox.clients import ACCOUNT, AWAY, HOME, Clients, eventually
 
+# Stops in the middle until there is the file that it is told to wait for.
 WRITES = """
-import time
+import os, time
 def handler(event, context):
     if "write_to" in event:
         with open(event["write_to"], "a") as file:
             file.write("a")
             file.flush()
-            time.sleep(event.get("sleep", 0))
+            while "until" in event and not os.path.exists(event["until"]):
+                time.sleep(0.02)
             file.write("b")
     return {"statusCode": 200, "body": "done"}
 """
+# No function in these tests runs for longer than this when it is let go on.
+DONE_S = 1.5
 
 Ask = Callable[..., dict[str, Any]]
 
@@ -91,18 +95,36 @@ def test_dice_follow_from_the_seed_and_the_function() -> None:
     assert len({tuple(throws(seed, name)) for seed in (1, 2) for name in ("a", "b")}) == 4
 
 
-@pytest.mark.parametrize("crash", [("before", ""), ("during", "a"), ("after", "ab")], ids=lambda crash: crash[0])
-def test_a_function_crashes_before_during_or_after_its_handler(
-    aws: Clients, writes: str, faults: Ask, tmp_path: Path, crash: tuple[str, str]
-) -> None:
-    path, (when, written) = tmp_path / "written", crash
-    faults(crashes=[{"function": writes, "probability": 1, "when": when}])
-    answer = aws.invoke(writes, {"write_to": str(path), "sleep": 1 if when == "during" else 0})
+def crashed(aws: Clients, faults: Ask, when: str, path: Path, **event: Any) -> str:
+    """What a function has written when it crashes; afterwards it works again."""
+    faults(crashes=[{"function": "writes", "probability": 1, "when": when}])
+    answer = aws.invoke("writes", {"write_to": str(path), **event})
     assert answer["error"]
     assert answer["payload"]["errorType"] == "Runtime.ExitError"
-    assert (path.read_text() if path.exists() else "") == written
     faults()
-    assert not aws.invoke(writes)["error"]
+    assert not aws.invoke("writes")["error"]
+    return path.read_text() if path.exists() else ""
+
+
+@pytest.mark.usefixtures("writes")
+@pytest.mark.parametrize("crash", [("before", ""), ("after", "ab")], ids=lambda crash: crash[0])
+def test_a_function_crashes_before_or_after_its_handler(
+    aws: Clients, faults: Ask, tmp_path: Path, crash: tuple[str, str]
+) -> None:
+    when, written = crash
+    assert crashed(aws, faults, when, tmp_path / "written") == written
+
+
+@pytest.mark.usefixtures("writes")
+def test_a_function_crashes_during_its_handler(aws: Clients, faults: Ask, tmp_path: Path) -> None:
+    """At a moment that the dice choose, within a tenth of a second: on a busy machine before the first line too."""
+    written = ""
+    for number in range(40):
+        written = crashed(aws, faults, "during", tmp_path / f"{number}", until=str(tmp_path / "never"))
+        assert written in ("", "a")
+        if written:
+            break
+    assert written == "a"
 
 
 def test_a_throttled_function_is_not_run(aws: Clients, writes: str, faults: Ask, tmp_path: Path) -> None:
@@ -128,12 +150,12 @@ def test_a_workflow_stands_still_while_its_region_is_down(
     aws: Clients, writes: str, faults: Ask, tmp_path: Path
 ) -> None:
     """What was being done ends in the middle; back again, the task fails and its retrier does it once more."""
-    path, states = tmp_path / "written", aws("stepfunctions", AWAY)
+    path, go_on, states = tmp_path / "written", tmp_path / "go-on", aws("stepfunctions", AWAY)
     task = {
         "Type": "Task",
         "Resource": "arn:aws:states:::lambda:invoke",
-        "Parameters": {"FunctionName": writes, "Payload": {"write_to": str(path), "sleep": 1.5}},
-        "TimeoutSeconds": 8,
+        "Parameters": {"FunctionName": writes, "Payload": {"write_to": str(path), "until": str(go_on)}},
+        "TimeoutSeconds": 60,
         "Retry": [{"ErrorEquals": ["Lambda.ServiceException"], "IntervalSeconds": 1, "MaxAttempts": 1}],
         "End": True,
     }
@@ -145,12 +167,13 @@ def test_a_workflow_stands_still_while_its_region_is_down(
     execution = states.start_execution(stateMachineArn=machine, input="{}")["executionArn"]
     assert eventually(lambda: path.exists() and path.read_text(), bool) == "a"
     faults(down=[AWAY])
-    time.sleep(2.5)
+    go_on.touch()
+    time.sleep(DONE_S)
     assert path.read_text() == "a"
     assert states.describe_execution(executionArn=execution)["status"] == "RUNNING"
     faults()
     done = eventually(
-        lambda: states.describe_execution(executionArn=execution)["status"], lambda status: status != "RUNNING", 15
+        lambda: states.describe_execution(executionArn=execution)["status"], lambda status: status != "RUNNING"
     )
     assert (done, path.read_text()) == ("SUCCEEDED", "aab")
 
@@ -163,7 +186,7 @@ def test_a_task_whose_region_is_down_does_not_use_up_its_time(
         "Type": "Task",
         "Resource": "arn:aws:states:::lambda:invoke",
         "Parameters": {"FunctionName": writes, "Payload": {"write_to": str(path)}},
-        "TimeoutSeconds": 2,
+        "TimeoutSeconds": 5,
         "End": True,
     }
     machine = states.create_state_machine(
@@ -174,11 +197,11 @@ def test_a_task_whose_region_is_down_does_not_use_up_its_time(
     aws.invoke(writes, region=AWAY)
     faults(down=[AWAY])
     execution = states.start_execution(stateMachineArn=machine, input="{}")["executionArn"]
-    time.sleep(3)
+    time.sleep(6)
     assert states.describe_execution(executionArn=execution)["status"] == "RUNNING"
     faults()
     done = eventually(
-        lambda: states.describe_execution(executionArn=execution)["status"], lambda status: status != "RUNNING", 15
+        lambda: states.describe_execution(executionArn=execution)["status"], lambda status: status != "RUNNING"
     )
     assert (done, path.read_text()) == ("SUCCEEDED", "ab")
 
@@ -210,24 +233,24 @@ def value(aws: Clients, region: str, id: str) -> str | None:
 
 
 def test_a_write_arrives_after_the_lag(aws: Clients, table: str, faults: Ask) -> None:
-    faults(lag=[{"table": table, "seconds": 1}])
+    faults(lag=[{"table": table, "seconds": 3}])
     put(aws, HOME, "1", "first")
     assert (value(aws, HOME, "1"), value(aws, AWAY, "1")) == ("first", None)
-    assert eventually(lambda: value(aws, AWAY, "1"), bool, 5) == "first"
+    assert eventually(lambda: value(aws, AWAY, "1"), bool) == "first"
 
 
 def test_the_same_new_key_is_taken_in_two_regions_and_the_later_write_wins_in_both(
     aws: Clients, sandbox: Sandbox, table: str, faults: Ask
 ) -> None:
-    faults(lag=[{"table": table, "seconds": 1}])
+    faults(lag=[{"table": table, "seconds": 3}])
     before = struck(sandbox).get("write lost to a later one", 0)
     for region, wrote in ((HOME, "earlier"), (AWAY, "later")):
         put(aws, region, "2", wrote, ConditionExpression="attribute_not_exists(id)")
     assert (value(aws, HOME, "2"), value(aws, AWAY, "2")) == ("earlier", "later")
-    assert eventually(lambda: value(aws, HOME, "2"), lambda found: found == "later", 5) == "later"
-    time.sleep(0.5)
+    assert eventually(lambda: value(aws, HOME, "2"), lambda found: found == "later") == "later"
+    lost = eventually(lambda: struck(sandbox).get("write lost to a later one", 0), lambda found: found > before)
+    assert lost == before + 1
     assert value(aws, AWAY, "2") == "later"
-    assert struck(sandbox)["write lost to a later one"] == before + 1
 
 
 def test_writes_wait_while_a_region_is_down_and_meet_when_it_is_back(aws: Clients, table: str, faults: Ask) -> None:
@@ -240,7 +263,8 @@ def test_writes_wait_while_a_region_is_down_and_meet_when_it_is_back(aws: Client
     assert (value(aws, AWAY, "3"), value(aws, HOME, "4")) == (None, None)
     faults(lag=[{"table": table, "seconds": 0}])
     assert eventually(lambda: (value(aws, AWAY, "3"), value(aws, HOME, "4")), all) == ("from home", "from away")
-    assert (value(aws, HOME, "5"), value(aws, AWAY, "5")) == ("later", "later")
+    assert eventually(lambda: value(aws, AWAY, "5"), lambda found: found == "later") == "later"
+    assert value(aws, HOME, "5") == "later"
 
 
 def test_faults_that_end_leave_nothing_on_its_way(aws: Clients, table: str, faults: Ask) -> None:

@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from rollout.sandbox import Sandbox, SandboxError, isolated_environment, processes, sandbox_environment, server
+from tests.ports import free_port
 from tests.sandbox.clients import Clients
-from tests.sandbox.conftest import free_port
 
 
 @pytest.fixture

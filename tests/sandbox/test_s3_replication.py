@@ -123,12 +123,10 @@ def told(aws: Clients, prefix: str) -> list[dict[str, Any]]:
     aws("s3", FAR).delete_bucket(Bucket=f"{prefix}-{FAR}")
     aws("s3", AWAY).put_bucket_versioning(Bucket=f"{prefix}-{AWAY}", VersioningConfiguration={"Status": "Suspended"})
     put(aws, prefix)
-    records: list[dict[str, Any]] = []
-    for _ in range(3):
-        answer = aws("sqs").receive_message(QueueUrl=queue, WaitTimeSeconds=1, MaxNumberOfMessages=10)
-        for message in answer.get("Messages", []):
-            records += json.loads(message["Body"]).get("Records", [])
-    return records
+    bodies: list[str] = []
+    while more := aws.receive(queue, wait_s=3.0):
+        bodies += more
+    return [record for body in bodies for record in json.loads(body).get("Records", [])]
 
 
 def test_notifications_tell_of_each_failure(aws: Clients) -> None:

@@ -89,7 +89,7 @@ def test_an_alarm_sees_what_waits_in_a_dead_letter_queue(request: pytest.Fixture
         return str(alarm["StateValue"])
 
     expected = "ALARM" if fixture == "aws" else "INSUFFICIENT_DATA"
-    assert eventually(state, lambda value: value == "ALARM", wait_s=5.0 if fixture == "aws" else 1.0) == expected
+    assert eventually(state, lambda value: value == "ALARM", wait_s=60.0 if fixture == "aws" else 1.0) == expected
 
 
 def use_table(aws: Clients) -> set[str]:

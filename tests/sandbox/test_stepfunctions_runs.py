@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from rollout.sandbox.extensions.stepfunctions_runs import is_logged
 from tests.sandbox.clients import ACCOUNT, HOME, Clients, eventually
 
-WAITS = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 2, "End": True}}}
+WAITS = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 300, "End": True}}}
 PASSES = {"StartAt": "Pass", "States": {"Pass": {"Type": "Pass", "End": True}}}
 
 

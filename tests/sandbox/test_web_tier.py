@@ -204,7 +204,7 @@ def healthy_hosts_are_counted(aws: Clients, make: Make) -> bool:
         found = aws("cloudwatch").list_metrics(Namespace="AWS/ApplicationELB", MetricName="HealthyHostCount")
         return any(metric["Dimensions"] == dimensions for metric in found["Metrics"])
 
-    return eventually(reported, bool, 5)
+    return eventually(reported, bool, 10)
 
 
 PROBES: list[Probe] = [
