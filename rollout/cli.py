@@ -26,6 +26,7 @@ from rollout.drills import command as drill_command
 from rollout.engine import Engine
 from rollout.graph_picture import as_svg
 from rollout.operations import ConfigOption, LayerArgument, ParallelOption, RegionOption, register
+from rollout.outlets import outlive_readers
 from rollout.payments import Order, PaymentApi, act_as
 from rollout.pipelines import command as pipeline_command
 from rollout.plans import commands as plan_commands
@@ -109,6 +110,8 @@ def deploy(
     if plan is not None:
         if region is not None:
             raise UsageError(f"--region {region}: not together with --plan, which says what is deployed")
+        if every:
+            raise UsageError("--all: not together with --plan, which says what is deployed")
         report = _engine(project, parallel).apply_saved(PlanFolder(plan))
         waiting = report.count(Status.WAITING)
         _finish(project, report, code_if_ok=EXIT_CHANGES if waiting else 0)
@@ -478,6 +481,7 @@ report_commands.register(app)
 
 def main() -> NoReturn:
     """Run the command; expected errors are one line on stderr."""
+    outlive_readers()
     try:
         code: Any = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
     except SavedPlanError as error:
@@ -488,6 +492,9 @@ def main() -> NoReturn:
         _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
         _fail("interrupted", EXIT_INTERRUPTED)
+    except OSError as error:
+        # A full disk, a folder that was taken away: the operation failed, and the error names the file.
+        _fail(str(error), 1)
     except typer.Abort:
         _fail("aborted", 1)
     except Exception as error:

@@ -44,7 +44,8 @@ def select(
     Raises
     ------
     UsageError
-        When there is no such layer or region; the message names the value and what is allowed.
+        When there is no such layer or region, or the layer has no stack there; the message names the value and what is
+        allowed.
     """
     regions = list(dict.fromkeys(stack.region for stack in graph.order))
     if region is not None and region not in regions:
@@ -64,7 +65,11 @@ def select(
         raise UsageError(
             f"layer {layer!r} does not exist; allowed: {', '.join(kinds)}, or one stack such as {graph.order[0]}"
         )
-    return tuple(stack for stack in in_region if stack.name in names)
+    found = tuple(stack for stack in in_region if stack.name in names)
+    if not found:
+        elsewhere = dict.fromkeys(stack.region for stack in graph.order if stack.name in names)
+        raise UsageError(f"{layer!r} has no stack in region {region!r}; it has in: {', '.join(elsewhere)}")
+    return found
 
 
 def restrict(graph: Graph, chosen: Collection[StackId]) -> Graph:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.contracts import StackId
+from shared.errors import UsageError
 
 PROJECT_FILE = "cdktf.json"
 # A synthesized stack, in its folder.
@@ -85,6 +86,23 @@ class Workspace:
     @property
     def terraform(self) -> Path:
         return self.home / "terraform"
+
+    def make(self) -> None:
+        """Make the folders that everything is written into.
+
+        Raises
+        ------
+        UsageError
+            When nothing can be written there: better now than after an hour of work.
+        """
+        for folder, variable in ((self.home, "TRIPOINT_HOME"), (self.outputs.parent, "TRIPOINT_OUTPUTS")):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                why = "" if os.access(folder, os.W_OK | os.X_OK) else "no permission"
+            except OSError as error:
+                why = str(error.strerror)
+            if why:
+                raise UsageError(f"{folder}: cannot be written into: {why}; {variable} names another place")
 
     def stack(self, stack: StackId) -> Path:
         """Terraform's working directory of a stack."""

@@ -12,13 +12,22 @@ import importlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, ClassVar, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, get_type_hints
 
 from shared.errors import UsageError
 
 
 class ContractError(UsageError):
     """A contract is broken: an output without producer, an undeclared read, a cycle."""
+
+
+class MissingOutputError(ContractError, AttributeError):
+    """An output is read that its contract does not promise."""
+
+    def __init__(self, outputs: type[Outputs], name: str) -> None:
+        super().__init__(f"{outputs.__name__} of stack {outputs.stack!r} promises no output {name!r}")
+        self.stack = outputs.stack
+        self.output = name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +46,13 @@ class Outputs:
         """Output name -> its type, ``str`` or ``list``."""
         hints = get_type_hints(cls)
         return {field.name: _plain(hints[field.name]) for field in dataclasses.fields(cls)}
+
+    if not TYPE_CHECKING:  # or mypy took every name for an output
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("_"):
+                raise AttributeError(name)
+            raise MissingOutputError(type(self), name)
 
 
 def _plain(hint: Any) -> type:

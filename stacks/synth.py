@@ -9,7 +9,7 @@ from pathlib import Path
 
 from functions.build import build_all
 from shared.config import Environment
-from shared.contracts import StackId
+from shared.contracts import ContractError, MissingOutputError, StackId
 from shared.errors import UsageError
 from shared.provider import import_cdktf
 from shared.site import Site
@@ -91,5 +91,12 @@ class Request:
         inputs = BuildInputs(zips=self.zips, tags=self.tags)
         for stack in stacks:
             spec = spec_of(stack.name)
-            spec.load()(app, Site(self.environment, stack.region), inputs).check_published()
+            try:
+                spec.load()(app, Site(self.environment, stack.region), inputs).check_published()
+            except MissingOutputError as error:
+                owner = spec_of(error.stack).owner
+                raise ContractError(
+                    f"{stack} (owner {spec.owner}) reads output {error.output}, which stack {error.stack!r} "
+                    f"(owner {owner}) does not promise"
+                ) from error
         app.synth()

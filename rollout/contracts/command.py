@@ -30,11 +30,12 @@ def contracts(
 ) -> None:
     """Show which outputs layers promise and who reads them; compare with stacks/contracts.lock, or write it."""
     file = project_root() / LOCK
-    now = current()
-    before = parse(file.read_text(encoding="utf-8")) if file.exists() else {}
-    broken = list(breaks(before, now))
+    before = parse(file.read_bytes()) if file.exists() else {}
+    # What is taken away is known from the contracts alone; who still reads it could not even be synthesized.
+    broken = list(breaks(before, lock_of(STACKS, ())))
     if broken:
         raise LockError("; ".join(broken))
+    now = current()
     if write:
         file.write_text(render(now), encoding="utf-8")
         print(f"{LOCK}: {counted(len(now), 'output')} of {len({stack for stack, _ in now})} kinds of stacks")

@@ -110,8 +110,8 @@ def render(lock: Lock) -> str:
     return json.dumps(stacks, indent=1) + "\n"
 
 
-def parse(text: str) -> Lock:
-    """The lock of a file's text.
+def parse(text: str | bytes) -> Lock:
+    """The lock of a file's text (UTF-8).
 
     Raises
     ------

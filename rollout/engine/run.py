@@ -87,6 +87,7 @@ class Run:
         self._begin = time.monotonic()
 
     def __enter__(self) -> Self:
+        self.project.workspace.make()
         self._begin = time.monotonic()
         return self
 

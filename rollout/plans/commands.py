@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +28,8 @@ from shared.errors import UsageError
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and everything else on stderr.")]
 JsonFileOption = Annotated[Path | None, typer.Option("--json-file", help="Write the JSON into this file.")]
 
+VALID_HOURS = 24
+
 EXIT_CHANGES = 3
 EXIT_INTERRUPTED = 130
 
@@ -48,8 +51,14 @@ def diff(
         Path | None, typer.Option("--out", help="Save the plans in this new folder, for tripoint deploy --plan.")
     ] = None,
     valid_hours: Annotated[
-        float, typer.Option("--valid-hours", min=0.01, max=168, help="How long saved plans may be applied.")
-    ] = 24,
+        float | None,
+        typer.Option(
+            "--valid-hours",
+            min=0.01,
+            max=168,
+            help=f"How long saved plans hold; {VALID_HOURS} when left out.",
+        ),
+    ] = None,
     config: ConfigOption = None,
     parallel: ParallelOption = None,
 ) -> None:
@@ -58,9 +67,11 @@ def diff(
     chosen = project.select(layer, region)
     if as_json and details:
         raise UsageError("--details: not together with --json, which has no room for Terraform's own words")
-    _check_folder(json_file)
+    if valid_hours is not None and out is None:
+        raise UsageError(f"--valid-hours {valid_hours:g}: only together with --out, which saves plans")
+    _check_file(json_file)
     stream = sys.stderr if as_json else sys.stdout
-    save = None if out is None else PlanFolder(out, timedelta(hours=valid_hours))
+    save = None if out is None else PlanFolder(out, timedelta(hours=valid_hours or VALID_HOURS))
     engine = Engine(project, progress_for(console(stream)), parallel=parallel or default_parallelism())
     report = engine.diff(chosen, details=details, save=save)
     for line in detail_lines(report):
@@ -89,7 +100,7 @@ def drift(
     """Name what somebody changed by hand. Exit code 0: nothing; 3: something; 1: it can't be told."""
     project = Project.open(config)
     chosen = project.select(layer, region)
-    _check_folder(json_file)
+    _check_file(json_file)
     stream = sys.stderr if as_json else sys.stdout
     report = Engine(project, progress_for(console(stream)), parallel=parallel or default_parallelism()).drift(chosen)
     for line in drifts.lines(report):
@@ -116,9 +127,14 @@ def drift(
     raise typer.Exit(1 if not report.ok else EXIT_CHANGES if count else 0)
 
 
-def _check_folder(json_file: Path | None) -> None:
-    if json_file is not None and not json_file.resolve().parent.is_dir():
+def _check_file(json_file: Path | None) -> None:
+    """Refuse a file that cannot be written, before an hour of work is for nothing."""
+    if json_file is None:
+        return
+    if not json_file.resolve().parent.is_dir():
         raise UsageError(f"--json-file {json_file}: there is no such folder")
+    if json_file.is_dir() or not os.access(json_file if json_file.exists() else json_file.resolve().parent, os.W_OK):
+        raise UsageError(f"--json-file {json_file}: cannot be written")
 
 
 def _end(project: Project, report: RunReport, save: PlanFolder | None, stream: TextIO) -> None:

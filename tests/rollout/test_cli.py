@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ import pytest
 
 from rollout import cli
 from rollout.project import Project
+from shared.contracts import Graph
 from shared.errors import TripointError
 from stacks import catalogue
 from tests.rollout.support import AWS_CONFIG, CONFIG, GRAPH, SPECS, files_below, write_config
@@ -109,12 +111,39 @@ def test_wrong_options_are_one_line_with_exit_code_2(tripoint: Shell) -> None:
         (["deploy"], "Missing argument"),
         (["nope"], "No such command 'nope'"),
         (["rollout", "--parallel", "many"], "Invalid value for '--parallel'"),
+        (["deploy", "--plan", "plans", "--all"], "--all: not together with --plan"),
+        (["deploy", "--plan", "plans", "--region", "us-east-1"], "--region us-east-1: not together with --plan"),
+        (["diff", "--valid-hours", "3"], "--valid-hours 3: only together with --out"),
+        (["diff", "--json-file", "."], "--json-file .: cannot be written"),
+        (["drift", "--json-file", "nowhere/x.json"], "--json-file nowhere/x.json: there is no such folder"),
     ):
         answer = tripoint(*arguments)
         assert answer.code == 2
         assert answer.err.startswith("error: ")
         assert said in answer.err
         assert answer.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("variable", ["TRIPOINT_HOME", "TRIPOINT_OUTPUTS"])
+@pytest.mark.parametrize("command", [["rollout"], ["diff"], ["synth"], ["deploy", "--plan", "."]], ids="".join)
+def test_a_place_that_cannot_be_written_is_named_before_anything_runs(
+    tripoint: Shell, monkeypatch: pytest.MonkeyPatch, command: list[str], variable: str
+) -> None:
+    config = tripoint.config()
+    (tripoint.folder / "file").touch()
+    monkeypatch.setenv(variable, str(tripoint.folder / "file" / "x" / "y"))
+    answer = tripoint(*command, "--config", config)
+    assert (answer.code, answer.out) == (2, "")
+    assert f"cannot be written into: Not a directory; {variable} names another place" in answer.err
+
+
+def test_an_error_of_the_system_is_one_line(tripoint: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(graph: Graph) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/disk/report.json")
+
+    monkeypatch.setattr(cli.graphs, "as_text", full)
+    answer = tripoint("graph", "--config", tripoint.config())
+    assert (answer.code, answer.err) == (1, "error: [Errno 28] No space left on device: '/disk/report.json'\n")
 
 
 ALONE = CONFIG[: CONFIG.index("\n[regions.eu-west-1]")]

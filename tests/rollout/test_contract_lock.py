@@ -38,13 +38,18 @@ class DoorOutputs(Outputs):
 READS = {("door", "store", "key_arn"), ("door", "store", "subnet_ids"), ("door", "store", "bucket_name")}
 
 
-def made(contract: type[Outputs] = StoreOutputs, files: type[Outputs] = FilesOutputs, **facts: Any) -> Lock:
-    """The lock of two layers, of which one reads the other."""
+def specs(contract: type[Outputs] = StoreOutputs, files: type[Outputs] = FilesOutputs) -> tuple[StackSpec, ...]:
+    """Two layers, of which one reads the other."""
     store = StackSpec(name="store", layer="data", owner="team-data", publishes=contract, also=(files,), factory="")
     door = StackSpec(
         name="door", layer="edge", owner="team-edge", publishes=DoorOutputs, needs=(Need(contract),), factory=""
     )
-    return lock_of((store, door), facts.get("reads", READS))
+    return store, door
+
+
+def made(contract: type[Outputs] = StoreOutputs, files: type[Outputs] = FilesOutputs, **facts: Any) -> Lock:
+    """Their lock."""
+    return lock_of(specs(contract, files), facts.get("reads", READS))
 
 
 BEFORE = made()
@@ -119,7 +124,7 @@ def test_an_output_goes_in_two_releases() -> None:
 
 def test_the_file_says_what_the_lock_says() -> None:
     assert parse(render(BEFORE)) == BEFORE
-    for text in ("", "[]", '{"store": {}}', render(BEFORE).replace('"type"', '"kind"')):
+    for text in ("", b"\xff", "[]", '{"store": {}}', render(BEFORE).replace('"type"', '"kind"')):
         with pytest.raises(LockError, match=r"contracts\.lock: not a lock"):
             parse(text)
 
@@ -139,15 +144,19 @@ def test_the_command_writes_no_lock_that_breaks_somebody(tmp_path: Path, monkeyp
     file = tmp_path / "contracts.lock"
     monkeypatch.setattr(command, "project_root", lambda: tmp_path)
     monkeypatch.setattr(command, "LOCK", Path("contracts.lock"))
+    monkeypatch.setattr(command, "STACKS", specs())
     monkeypatch.setattr(command, "current", lambda: BEFORE)
     with pytest.raises(LockError, match="is not what the contracts say; run: tripoint contracts --write"):
         command.contracts()
     command.contracts(write=True)
     command.contracts()
-    monkeypatch.setattr(command, "current", lambda: made(WithoutKey))
+    # Who reads what is gone could not be synthesized: the contracts alone tell.
+    monkeypatch.setattr(command, "STACKS", specs(WithoutKey))
+    monkeypatch.setattr(command, "current", lambda: pytest.fail("synthesizes"))
     with pytest.raises(LockError, match="output key_arn of store"):
         command.contracts(write=True)
     assert parse(file.read_text()) == BEFORE
+    monkeypatch.setattr(command, "STACKS", specs())
     changed = {key: replace(one, owner="team-x") for key, one in BEFORE.items()}
     monkeypatch.setattr(command, "current", lambda: changed)
     with pytest.raises(LockError, match="is not what the contracts say"):

@@ -12,7 +12,7 @@ from rollout.selection import (
     select,
     to_destroy,
 )
-from shared.contracts import StackId
+from shared.contracts import Graph, StackId, StackSpec
 from shared.errors import UsageError
 from tests.rollout.support import GRAPH, REGIONS, SPECS, ids, promised
 
@@ -52,6 +52,16 @@ def test_an_unknown_region_is_named_with_what_is_allowed() -> None:
         UsageError, match=r"^region 'mars-1' is not in this environment; allowed: us-east-1, eu-west-1$"
     ):
         select(GRAPH, SPECS, None, "mars-1")
+
+
+def test_a_layer_that_has_nothing_in_a_region_is_refused() -> None:
+    """Nothing was done would read as all is well."""
+    alone = StackSpec(
+        name="zone", layer="zone", owner="o", publishes=SPECS[0].publishes, only_primary=True, factory="none:None"
+    )
+    graph = Graph({StackId("zone", "us-east-1"): (), **GRAPH.needs})
+    with pytest.raises(UsageError, match=r"^'zone' has no stack in region 'eu-west-1'; it has in: us-east-1$"):
+        select(graph, [alone, *SPECS], "zone", "eu-west-1")
 
 
 def test_a_stack_of_another_region_is_refused() -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -87,6 +88,15 @@ def test_a_stack_of_the_primary_alone() -> None:
         message = rf"'b' \(owner team-x\) needs A of {where}; stack 'a' is in the primary region alone"
         with pytest.raises(ContractError, match=message):
             build_graph([only, spec(B, Need(A, where))], ["r1", "r2"], "r2")
+
+
+def test_an_output_that_is_not_promised_is_named_and_is_none_to_python() -> None:
+    """LAY-08."""
+    outputs: Any = A(thing="x")
+    with pytest.raises(ContractError, match=r"^A of stack 'a' promises no output 'other'$"):
+        outputs.other  # noqa: B018
+    assert not hasattr(outputs, "other")
+    assert copy.deepcopy(outputs) == outputs
 
 
 def test_missing_producer_is_named_with_the_owner() -> None:
