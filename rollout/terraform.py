@@ -45,6 +45,11 @@ _CRASHED = (
 )
 _KEPT_LOG_BYTES = 4_000_000
 _TAIL = 12
+# How much of an error goes into reports and onto consoles; the log has all of it.
+_KEPT_LINES = 200
+_KEPT_WIDTH = 2_000
+# What comes of reading a message that is not as Terraform documents it.
+MALFORMED = (KeyError, TypeError, ValueError, AttributeError)
 
 
 class TerraformError(TripointError):
@@ -144,6 +149,7 @@ class Transcript:
     done: int = 0
     current: str = ""
     plan: Changes = field(default_factory=Changes)
+    planning_ended: bool = False
     applied: Changes | None = None
     diagnostics: list[dict[str, Any]] = field(default_factory=list)
     plain: list[str] = field(default_factory=list)
@@ -152,27 +158,29 @@ class Transcript:
     _gone: int = 0
 
     def read(self, line: str) -> str:
-        """Take in one line of output; returns it as a person wants to read it."""
+        """Take in one line of output; returns it as a person wants to read it.
+
+        What is no message of Terraform's, or one that it doesn't document, is text.
+        """
         try:
             message = json.loads(line)
-        except ValueError:
-            message = None
-        if not isinstance(message, dict) or "@message" not in message:
+            said = str(message["@message"])
+            if message.get("type") == "diagnostic":
+                said = "\n".join(describe(message["diagnostic"]))
+            self._note(message)
+            return said
+        except (*MALFORMED, RecursionError):
             if line.strip():
                 self.plain.append(line.rstrip())
             return line.rstrip()
-        self._note(message)
-        if message.get("type") == "diagnostic":
-            return "\n".join(describe(message["diagnostic"]))
-        return str(message["@message"])
 
     def errors(self) -> list[dict[str, Any]]:
         return [found for found in self.diagnostics if found.get("severity") == "error"]
 
     def why(self) -> list[str]:
         """Why it failed, for people: the errors, else the last that was said."""
-        lines = [line for error in self.errors() for line in describe(error)]
-        return lines or _plain_error(self.plain)
+        lines = [line for error in self.errors() for line in describe(error)] or _plain_error(self.plain)
+        return [line[:_KEPT_WIDTH] for line in lines[:_KEPT_LINES]]
 
     def _note(self, message: dict[str, Any]) -> None:
         hook = message.get("hook") or {}
@@ -210,7 +218,7 @@ class Transcript:
             gone=self._gone,
         )
         if found.get("operation") == "plan":
-            self.plan = changes
+            self.plan, self.planning_ended = changes, True
         else:
             self.applied = changes
 
@@ -321,7 +329,10 @@ class StackTerraform:
         arguments = ["plan", "-json", "-input=false", "-lock=false", f"-parallelism={PARALLELISM}"]
         if out is not None:
             arguments.append(f"-out={out}")
-        return self._again_if_stale("plan", arguments, said).plan
+        transcript = self._again_if_stale("plan", arguments, said)
+        if not transcript.planning_ended:
+            raise TerraformError("plan", [_untold("plan"), *transcript.why()])
+        return transcript.plan
 
     def show(self, plan: Path) -> str:
         """A saved plan as text."""
@@ -373,8 +384,10 @@ class StackTerraform:
             *more,
         ]
         transcript = self._again_if_stale(phase, arguments, said)
-        done = transcript.applied or Changes()
-        return replace(done, outputs=transcript.plan.outputs, replaced=transcript.plan.replaced)
+        if transcript.applied is None:
+            # What it did is looked for, as after a kill.
+            raise TerraformError(phase, [_untold(phase), *transcript.why()], cut_off=True)
+        return replace(transcript.applied, outputs=transcript.plan.outputs, replaced=transcript.plan.replaced)
 
     def _again_if_stale(self, phase: str, arguments: list[str], said: Callable[[Transcript], None]) -> Transcript:
         try:
@@ -419,7 +432,7 @@ class StackTerraform:
             why = [f"terraform {phase} was killed by signal {-code}", *transcript.why()]
             raise TerraformError(phase, why, locked=True, cut_off=True)
         if code != 0:
-            why = transcript.why()
+            why = transcript.why() or [f"terraform {phase} ended with exit code {code} and said nothing"]
             text = "\n".join(why)
             raise TerraformError(
                 phase,
@@ -478,6 +491,10 @@ def aws_provider_version(directories: Iterable[Path]) -> str | None:
 def without_hashes(lock: str) -> str:
     """A dependency lock file that still pins versions, but has Terraform hash nothing."""
     return re.sub(r"^\s*hashes = \[.*?\]\n", "", lock, flags=re.MULTILINE | re.DOTALL)
+
+
+def _untold(phase: str) -> str:
+    return f"terraform {phase} ended with exit code 0 and did not say what came of it"
 
 
 def crashed(text: str) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from rollout.terraform import crashed, describe
+from rollout.terraform import MALFORMED, crashed, describe
 
 
 @dataclass(frozen=True)
@@ -31,28 +32,27 @@ def creations(lines: Iterable[str]) -> dict[str, Creation]:
     """What was made, by address, from the output of one or several runs, one after the other."""
     found: dict[str, Creation] = {}
     refused: set[str] = set()
-    for message in map(_parsed, lines):
-        hook = message.get("hook") or {}
-        resource = hook.get("resource") or {}
-        address, kind = str(resource.get("addr", "")), message.get("type")
-        if kind == "diagnostic":
-            diagnostic = message["diagnostic"]
-            if diagnostic.get("severity") == "error" and not crashed("\n".join(describe(diagnostic))):
-                refused.add(str(diagnostic.get("address") or ""))
-        elif kind == "apply_start" and hook.get("action") == "create":
-            found[address] = Creation(address, str(resource.get("resource_type", "")))
-            refused.discard(address)
-        elif kind == "apply_complete" and hook.get("action") == "create" and address in found:
-            found[address] = Creation(address, found[address].type, str(hook.get("id_value") or "") or None)
-        elif kind == "apply_complete" and hook.get("action") == "delete":
-            found.pop(address, None)
+    for line in lines:
+        # What else stands there, a message that nobody documents or half a line, tells nothing of resources.
+        with suppress(*MALFORMED, RecursionError):
+            _read(json.loads(line), found, refused)
     # What AWS refused to make is not there, or is somebody else's.
     return {address: made for address, made in found.items() if made.id or address not in refused}
 
 
-def _parsed(line: str) -> dict[str, Any]:
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+def _read(message: Mapping[str, Any], found: dict[str, Creation], refused: set[str]) -> None:
+    """Take in one message."""
+    hook = message.get("hook") or {}
+    resource = hook.get("resource") or {}
+    address, kind = str(resource.get("addr", "")), message.get("type")
+    if kind == "diagnostic":
+        diagnostic = message["diagnostic"]
+        if diagnostic.get("severity") == "error" and not crashed("\n".join(describe(diagnostic))):
+            refused.add(str(diagnostic.get("address") or ""))
+    elif kind == "apply_start" and hook.get("action") == "create":
+        found[address] = Creation(address, str(resource.get("resource_type", "")))
+        refused.discard(address)
+    elif kind == "apply_complete" and hook.get("action") == "create" and address in found:
+        found[address] = Creation(address, found[address].type, str(hook.get("id_value") or "") or None)
+    elif kind == "apply_complete" and hook.get("action") == "delete":
+        found.pop(address, None)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from rollout.children import Children, InterruptedRunError
+from rollout.recovery.journal import creations
 from rollout.terraform import (
     Changes,
     StackTerraform,
@@ -39,7 +40,8 @@ if phase == "init":
     lock = 'provider "x" {\\n  version = "1"\\n  hashes = [\\n    "h1:a",\\n  ]\\n}\\n'
     pathlib.Path(".terraform.lock.hcl").write_text(lock)
 script = here / f"{phase}.json"
-plan = json.loads(script.read_text()) if script.exists() else {}
+nothing = {"@message": "", "type": "change_summary", "changes": {"operation": phase}}
+plan = json.loads(script.read_text()) if script.exists() else {"lines": [nothing]}
 if plan.get("wait"):
     signal.signal(signal.SIGINT, lambda *_: (print("stopping", flush=True), sys.exit(1)))
     (here / "waiting").touch()
@@ -111,6 +113,49 @@ def test_an_apply_reports_what_it_did(fake: Fake) -> None:
     assert fake.terraform().apply() == Changes(add=2, remove=1)
 
 
+ODD = [
+    message("diagnostic"), message("diagnostic", diagnostic="text"), message("planned_change", change={}),
+    message("apply_start", hook=5), message("outputs", outputs={"a": 1}), {"@message": 7},
+    message("change_summary", changes={"operation": "apply", "add": "many"}),
+    [1], "[" * 100_000, "null", "\x00\x1b[31m",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: json.dumps(odd)[:60])
+def test_what_is_no_message_of_terraforms_is_text_and_breaks_nothing(fake: Fake, odd: Any) -> None:
+    """Neither this run nor, in what a run left that was cut off, the next one."""
+    fake.says("apply", odd, summary("plan", add=1), summary("apply", add=1))
+    assert fake.terraform().apply() == Changes(add=1)
+    assert creations([odd if isinstance(odd, str) else json.dumps(odd)]) == {}
+
+
+@pytest.mark.parametrize("phase", ["plan", "apply", "destroy"])
+def test_a_terraform_that_says_nothing_has_not_succeeded(fake: Fake, phase: str) -> None:
+    fake.says(phase, "some text")
+    with pytest.raises(TerraformError) as failed:
+        getattr(fake.terraform(), phase)()
+    assert failed.value.lines == [
+        f"terraform {phase} ended with exit code 0 and did not say what came of it",
+        "some text",
+    ]
+    assert failed.value.cut_off is (phase != "plan")
+
+
+def test_a_failure_without_words_has_at_least_its_exit_code(fake: Fake) -> None:
+    fake.says("init", code=3)
+    with pytest.raises(TerraformError) as failed:
+        fake.terraform().init()
+    assert failed.value.lines == ["terraform init ended with exit code 3 and said nothing"]
+
+
+def test_of_a_flood_only_so_much_gets_into_a_report(fake: Fake) -> None:
+    fake.says("apply", "Error: " + "x" * 3_000_000, *("line" for _ in range(5_000)), code=1)
+    with pytest.raises(TerraformError) as failed:
+        fake.terraform().apply()
+    assert (len(failed.value.lines), len(failed.value.lines[0])) == (200, 2_000)
+    assert fake.log.stat().st_size > 3_000_000
+
+
 def test_an_apply_without_changes_is_none_but_changed_outputs_count(fake: Fake) -> None:
     fake.says("apply", summary("plan"), message("outputs", outputs={"a": {"action": "noop"}}), summary("apply"))
     assert fake.terraform().apply().none
@@ -120,7 +165,6 @@ def test_an_apply_without_changes_is_none_but_changed_outputs_count(fake: Fake) 
 
 
 def test_apply_asks_nothing_waits_for_locks_and_takes_no_arguments_of_the_users(fake: Fake) -> None:
-    fake.says("apply")
     fake.terraform().apply()
     [[arguments, data, extra]] = fake.calls()
     assert {"-auto-approve", "-input=false", "-lock-timeout=60s", "-json"} <= set(arguments)
