@@ -5,6 +5,7 @@ Every probe runs against the sandbox, where it must hold, and against the emulat
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -194,6 +195,7 @@ def no_interface_is_a_deleted_load_balancers(aws: Clients, make: Make) -> bool:
 
 def healthy_hosts_are_counted(aws: Clients, make: Make) -> bool:
     group = target_group(aws)
+    time.sleep(1.5)  # looked at before it has a load balancer
     balancer = listen(aws, group)
     dimensions = [
         {"Name": "TargetGroup", "Value": group.rsplit(":", 1)[1]},

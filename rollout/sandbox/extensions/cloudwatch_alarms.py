@@ -78,22 +78,25 @@ class AlarmClock(threading.Thread):
         super().__init__(name="tripoint-alarms", daemon=True)
         self._cloudwatch = cloudwatch
         self._bell = threading.Event()
+        self._lock = threading.Lock()
         self._places: set[tuple[str, str]] = set()
 
     def ring(self) -> None:
         """Metrics or alarms of the current account and region have changed."""
         place = (self._cloudwatch.get_account_id(), self._cloudwatch.get_region())
-        if place not in self._places:
-            self._places.add(place)
-            self._bell.set()
+        with self._lock:
+            if place not in self._places:
+                self._places.add(place)
+                self._bell.set()
 
     def run(self) -> None:
         swept = time.monotonic()
         while True:
             self._bell.wait(_SWEEP_S)
             time.sleep(_SETTLE_S)
-            self._bell.clear()
-            places, self._places = self._places, set()
+            with self._lock:
+                self._bell.clear()
+                places, self._places = self._places, set()
             if time.monotonic() - swept >= _SWEEP_S:
                 swept = time.monotonic()
                 places |= {key[:2] for key in list(self._cloudwatch._alarms._data)}

@@ -58,7 +58,8 @@ def _watch(balancing: Any) -> None:
 def _report(balancing: Any, key: Any, group: Any, last: tuple[float, int]) -> tuple[float, int]:
     now, arn = time.time(), group["TargetGroupArn"]
     with module("core.responses").request_scope(key[0], arn.split(":")[3]):
-        count = len(balancing._targets.get(arn, []))
+        # Without a load balancer nothing is reported, so nothing has been when there is one.
+        count = len(balancing._targets.get(arn, [])) if group["LoadBalancerArns"] else 0
         if not count or (count == last[1] and now - last[0] < _REPORT_EVERY_S):
             return last[0], count
         for balancer in group["LoadBalancerArns"]:
