@@ -180,7 +180,8 @@ def test_missing_file_and_bad_toml_are_one_line(tmp_path: Path) -> None:
     assert "\n" not in str(refusal.value)
 
 
-def test_the_regions_are_those_that_botocore_knows() -> None:
+def test_the_regions_are_those_that_botocore_knows(monkeypatch: pytest.MonkeyPatch) -> None:
     import botocore.session
 
+    monkeypatch.delenv("AWS_PROFILE", raising=False)  # its session would look for that
     assert known_regions() == set(botocore.session.get_session().get_available_regions("dynamodb"))

@@ -91,7 +91,13 @@ def test_a_refused_tag_ends_the_synthesis_before_anything_is_written(tmp_path: P
     out = tmp_path / "out"
     run = subprocess.run(
         [sys.executable, "-m", "stacks"],
-        env={**os.environ, "TRIPOINT_OWNER": "a;b", "TRIPOINT_STACKS": STACK, "CDKTF_OUTDIR": str(out)},
+        env={
+            **os.environ,
+            "TRIPOINT_CONFIG": "config/sandbox.toml",
+            "TRIPOINT_OWNER": "a;b",
+            "TRIPOINT_STACKS": STACK,
+            "CDKTF_OUTDIR": str(out),
+        },
         capture_output=True,
         text=True,
         check=False,

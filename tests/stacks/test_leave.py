@@ -34,6 +34,7 @@ def test_a_synthesis_leaves_no_folder_of_nodes(tmp_path: Path) -> None:
     environment = os.environ | {
         "TMPDIR": str(temporary),
         "CDKTF_OUTDIR": str(tmp_path / "out"),
+        "TRIPOINT_CONFIG": "config/sandbox.toml",
         "TRIPOINT_STACKS": "network-us-east-1",
     }
     subprocess.run([sys.executable, "-m", "stacks"], check=True, env=environment)
