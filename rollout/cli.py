@@ -11,6 +11,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -25,6 +26,7 @@ from rollout.counted import counted
 from rollout.drills import command as drill_command
 from rollout.engine import Engine
 from rollout.graph_picture import as_svg
+from rollout.interrupts import EXIT_INTERRUPTED, StoppedCommand, ending
 from rollout.operations import ConfigOption, LayerArgument, ParallelOption, RegionOption, register
 from rollout.outlets import outlive_readers
 from rollout.payments import Order, PaymentApi, act_as
@@ -49,7 +51,6 @@ from shared.node import use_supported_node
 from shared.site import Site
 
 EXIT_CHANGES = 3
-EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
     name="tripoint",
@@ -82,6 +83,8 @@ def rollout(
 ) -> None:
     """Build, synthesize and deploy all stacks in the order of the graph."""
     project = Project.open(config)
+    if smoke:
+        _payers(project)
     engine = _engine(project, parallel)
     report = engine.deploy(project.graph.order, command="rollout", retire=retire, every=every)
     if smoke and report.ok:
@@ -416,10 +419,15 @@ def _ask_for_name(name: str, doomed: Sequence[StackId]) -> None:
         raise UsageError(f"that is not {name!r}: nothing was destroyed")
 
 
-def _pay_everywhere(project: Project) -> list[SmokeResult]:
+def _payers(project: Project) -> list[str]:
     merchants = list(project.environment.merchants)
     if not merchants:
         raise UsageError("smoke payments need a merchant; add [merchants.<id>] to the configuration")
+    return merchants
+
+
+def _pay_everywhere(project: Project) -> list[SmokeResult]:
+    merchants = _payers(project)
     flat = project.read_outputs()
     return run_smoke(
         list(project.environment.regions),
@@ -430,7 +438,14 @@ def _pay_everywhere(project: Project) -> list[SmokeResult]:
 
 
 def _smoke(project: Project, report: RunReport) -> None:
-    results = _pay_everywhere(project)
+    try:
+        results = _pay_everywhere(project)
+    except StoppedCommand:
+        report.interrupted = True
+        return
+    except TripointError as error:
+        report.error.append(f"smoke: {error}")
+        return
     report.smoke = [result.as_dict() for result in results]
     report.smoke_failed = not all(result.ok for result in results)
     report.phases["smoke"] = max(result.seconds for result in results)
@@ -438,10 +453,9 @@ def _smoke(project: Project, report: RunReport) -> None:
 
 
 def _summary(project: Project, report: RunReport) -> None:
-    report.versions["tripoint"] = own_version()
+    path = report.write(project.workspace.reports)
     if report.stacks:
         _show(summary_table(report))
-    path = report.write(project.workspace.reports)
     for line in failure_lines(report, project.workspace.shown):
         print(line, file=sys.stderr)
     _say(f"{summary_sentence(report)} (report: {project.workspace.shown(path)})")
@@ -483,14 +497,15 @@ def main() -> NoReturn:
     """Run the command; expected errors are one line on stderr."""
     outlive_readers()
     try:
-        code: Any = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
+        with ending():
+            code: Any = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
     except SavedPlanError as error:
         for cause in error.causes[:-1]:
             print(f"error: {cause}", file=sys.stderr)
         _fail(f"{error.causes[-1]}; {error.remedy}", error.exit_code)
     except TripointError as error:
         _fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
+    except StoppedCommand:
         _fail("interrupted", EXIT_INTERRUPTED)
     except OSError as error:
         # A full disk, a folder that was taken away: the operation failed, and the error names the file.
@@ -507,7 +522,8 @@ def main() -> NoReturn:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    sys.stdout.flush()
+    with suppress(OSError):
+        sys.stdout.flush()
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(code)
 

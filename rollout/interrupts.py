@@ -1,14 +1,22 @@
-"""Ctrl-C, termination and a closed terminal while stacks run: finish what runs, start nothing more."""
+"""Ctrl-C, termination and a closed terminal: while stacks run, finish what runs and start nothing more; else, end."""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+EXIT_INTERRUPTED = 130
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_Handler = Callable[[int, FrameType | None], None]
+
+
+class StoppedCommand(BaseException):
+    """Somebody stopped a command where nothing runs that has to finish. No error, so that nobody takes it for one."""
 
 
 class Interrupts:
@@ -19,16 +27,40 @@ class Interrupts:
 
     @contextmanager
     def caught(self) -> Iterator[None]:
-        """Count these signals instead of dying of them. Only the main thread gets signals; elsewhere nothing."""
-        if threading.current_thread() is not threading.main_thread():
+        """Count these signals instead of dying of them."""
+        with _handled_by(self._handle):
             yield
-            return
-        before = {number: signal.signal(number, self._handle) for number in _SIGNALS}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.count += 1
+
+
+@contextmanager
+def ending() -> Iterator[None]:
+    """End with :class:`StoppedCommand` at the first of these signals, and at once at the second."""
+    told = False
+
+    def end(number: int, frame: FrameType | None) -> None:
+        nonlocal told
+        if told:
+            os._exit(EXIT_INTERRUPTED)
+        told = True
+        raise StoppedCommand
+
+    with _handled_by(end):
+        yield
+
+
+@contextmanager
+def _handled_by(handler: _Handler) -> Iterator[None]:
+    """Only the main thread gets signals; elsewhere nothing. What is ignored (`nohup`) stays ignored."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, former in before.items():
+            signal.signal(number, former)

@@ -1,10 +1,10 @@
 """What a run did: the JSON report, and the summary that is printed.
 
 The report is one JSON object (``reports/<time>-<command>.json`` in the workspace, see `reports.files` for how long;
-times in UTC, durations in seconds, memory in MB)::
+times in UTC, durations in seconds, memory in MB), as ``docs/report.schema.json`` allows::
 
     schema             1
-    command            "rollout" | "deploy" | "destroy" | "diff"
+    command            "rollout" | "deploy" | "destroy" | "diff" | "drift"
     started_at         ISO 8601
     environment        the environment's name
     suffix             its suffix
@@ -15,10 +15,10 @@ times in UTC, durations in seconds, memory in MB)::
     seconds            of the whole run
     phases             seconds by phase, in order: sandbox, functions, synth, provider, state, stacks, outputs, smoke.
                        "stacks" is wall time; "init" and "apply" (or "destroy", "plan") are sums over the stacks.
-    stacks             one object each, in the order of the graph:
-        stack, region, layer
-        status         applied | unchanged | up-to-date (not even planned) | destroyed | planned | failed | blocked |
-                       interrupted | skipped | waiting (for upstream, in a diff)
+    stacks             one object each, in the order of the graph; none where the run ended before it came to them:
+        stack, name, region
+        status         applied | unchanged | up-to-date (not even planned) | destroyed | planned | drifted | failed |
+                       blocked | interrupted | skipped | waiting (for upstream, in a diff)
         seconds        and phases (init, apply, ...)
         added, changed, destroyed, outputs_changed, replaced (addresses)
         resources      in the state afterwards
@@ -35,6 +35,7 @@ times in UTC, durations in seconds, memory in MB)::
     smoke              one object per payment: region, read_from, payment_id, status, seconds
     outputs            <stack>.<output> -> value, of all that is deployed; contracts hold no secrets
     peak_memory_mb     the largest process of the run (one Terraform or provider), and this process
+    error              lines: why it ended before it came to the stacks, or what failed beside them; else empty
     interrupted        whether somebody stopped it
     ok                 whether everything that was asked for happened
 """
@@ -109,11 +110,13 @@ class RunReport:
     outputs: dict[str, Any] = field(default_factory=dict)
     interrupted: bool = False
     smoke_failed: bool = False
+    error: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
+        """Whether everything that was asked for happened."""
         fine = all(result.status.good or result.status is Status.WAITING for result in self.stacks)
-        return fine and not self.interrupted and not self.smoke_failed
+        return fine and not self.interrupted and not self.smoke_failed and not self.error
 
     @property
     def resources(self) -> int:
@@ -144,6 +147,7 @@ class RunReport:
             "smoke": self.smoke,
             "outputs": self.outputs,
             "peak_memory_mb": peak_memory_mb(),
+            "error": self.error,
             "interrupted": self.interrupted,
             "ok": self.ok,
         }
@@ -255,7 +259,7 @@ def shorten(line: str, width: int) -> str:
 
 def failure_lines(report: RunReport, shown: Callable[[Path], str] = str) -> list[str]:
     """Why stacks failed, each with the log that says more."""
-    lines: list[str] = []
+    lines = [shorten(line, SHOWN_WIDTH) for line in report.error]
     for result in report.failed:
         lines.append(f"{result.stack}: {result.status}")
         lines.extend(f"  {shorten(line, SHOWN_WIDTH)}" for line in result.error[:SHOWN_LINES])

@@ -28,6 +28,7 @@ from rollout.report import RunReport, StackResult, python_version
 from rollout.schedule import Status
 from rollout.state import StateError
 from rollout.synthesis import Synthesis, build_functions, synthesize
+from rollout.target import one_line
 from rollout.terraform import (
     Changes,
     Holding,
@@ -200,16 +201,21 @@ class Run:
                 )
             finally:
                 self._progress.end()
-        self.report.interrupted = self._children.interrupted
-        strays = [stack for stack in self._results if stack not in self.project.graph.needs]
-        order = [*strays, *self.project.graph.order]
-        self.report.stacks = [self._results[stack] for stack in order if stack in self._results]
+                self.report.interrupted = self._children.interrupted
+                strays = [stack for stack in self._results if stack not in self.project.graph.needs]
+                order = [*strays, *self.project.graph.order]
+                self.report.stacks = [self._results[stack] for stack in order if stack in self._results]
 
     def write_outputs(self) -> None:
-        """Write the flat outputs of all that is deployed."""
-        with self.phase("outputs"):
-            flat = self.report.outputs = self.project.write_outputs()
+        """Write the flat outputs of all that is deployed. Where that fails, the run has failed, and all the same there
+        is more to be told of it."""
         shown = self.project.workspace.shown(self.project.workspace.outputs)
+        try:
+            with self.phase("outputs"):
+                flat = self.report.outputs = self.project.write_outputs()
+        except (TripointError, OSError) as error:
+            self.report.error.append(f"{shown} could not be written: {one_line(error)}")
+            return
         self.say(f"{counted(len(flat), 'output')} written to {shown}")
 
     @contextmanager
@@ -352,6 +358,7 @@ def _report(command: str, project: Project, parallel: int) -> RunReport:
         config=project.workspace.shown(project.config),
         target={"account_id": target.account_id, **({"endpoint": target.endpoint} if target.endpoint else {})},
         parallel=parallel,
+        versions={"tripoint": own_version()},
     )
 
 

@@ -15,6 +15,7 @@ from rollout import drift as drifts
 from rollout.console import console, say, show
 from rollout.counted import counted
 from rollout.engine import Engine
+from rollout.interrupts import EXIT_INTERRUPTED
 from rollout.operations import ConfigOption, LayerArgument, ParallelOption, RegionOption
 from rollout.plans.document import document
 from rollout.plans.saved import MANIFEST, PlanFolder
@@ -31,7 +32,6 @@ JsonFileOption = Annotated[Path | None, typer.Option("--json-file", help="Write 
 VALID_HOURS = 24
 
 EXIT_CHANGES = 3
-EXIT_INTERRUPTED = 130
 
 
 def register(app: typer.Typer) -> None:

@@ -17,7 +17,7 @@ def junit(report: Mapping[str, Any]) -> str:
     """The JUnit XML of a run.
 
     A stack that failed or was interrupted is a failure with its error; one that did not run is skipped, with the
-    reason; payments of a smoke test are test cases, too.
+    reason; payments of a smoke test are test cases, too. What failed beside the stacks is a test case "the run".
 
     Parameters
     ----------
@@ -27,8 +27,10 @@ def junit(report: Mapping[str, Any]) -> str:
     name = f"tripoint {report['command']} {report['environment']}"
     stacks, payments = report["stacks"], report["smoke"]
     failures = sum(stack["status"] in _FAILED for stack in stacks) + sum(_unsettled(one) for one in payments)
+    beside = 1 if report["error"] else 0
+    failures += beside
     totals = {
-        "tests": str(len(stacks) + len(payments)),
+        "tests": str(len(stacks) + len(payments) + beside),
         "failures": str(failures),
         "errors": "0",
         "skipped": str(sum(stack["status"] in _NOT_RUN for stack in stacks)),
@@ -42,6 +44,12 @@ def junit(report: Mapping[str, Any]) -> str:
         _stack(suite, stack)
     for payment in payments:
         _payment(suite, payment)
+    if beside:
+        case = ElementTree.SubElement(suite, "testcase", {"classname": "run", "name": "the run", "time": "0.000"})
+        kind, lines = "interrupted" if report["interrupted"] else "failed", report["error"]
+        ElementTree.SubElement(case, "failure", {"type": kind, "message": _clean(lines[0])}).text = _clean(
+            "\n".join(lines)
+        )
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 

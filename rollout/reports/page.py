@@ -86,9 +86,9 @@ def _summary(report: Json) -> str:
 
 def _failures(report: Json) -> str:
     failed = [stack for stack in report["stacks"] if stack["error"]]
-    if not failed:
+    if not failed and not report["error"]:
         return ""
-    parts = []
+    parts = [f"<pre>{_text(report['error'])}</pre>"] if report["error"] else []
     for stack in failed:
         tail = stack.get("log_tail") or []
         log = f"<details open><summary>end of the log</summary><pre>{_text(tail)}</pre></details>" if tail else ""

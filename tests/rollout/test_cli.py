@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import errno
+import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from rollout import cli
+from rollout.interrupts import StoppedCommand
 from rollout.project import Project
+from rollout.report import RunReport
 from shared.contracts import Graph
 from shared.errors import TripointError
 from stacks import catalogue
@@ -268,3 +274,37 @@ def test_called_without_anything_it_explains_itself(tripoint: Shell) -> None:
     assert answer.code == 0
     for command in ("rollout", "deploy", "diff", "destroy", "synth", "outputs", "status", "graph", "sandbox", "pay"):
         assert command in answer.out
+
+
+def test_a_command_that_is_stopped_says_so(tripoint: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(config: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
+
+    monkeypatch.setattr(cli.Project, "open", stop)
+    answer = tripoint("status")
+    assert (answer.code, answer.err) == (130, "error: interrupted\n")
+
+
+def test_payments_that_nobody_can_make_are_refused_before_anything_is_deployed(tripoint: Shell) -> None:
+    answer = tripoint("rollout", "--smoke", "--config", tripoint.config())
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith("error: smoke payments need a merchant")
+
+
+@pytest.mark.parametrize(("error", "code"), [(TripointError("no api_url"), 1), (StoppedCommand(), 130)])
+def test_a_rollout_whose_payments_cannot_be_sent_leaves_its_report(
+    tripoint: Shell, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int
+) -> None:
+    def deploy(self: object, stacks: object, **options: object) -> RunReport:
+        return RunReport("rollout", "test", "t1", "c.toml", {"account_id": "0"}, 1)
+
+    def pay(*arguments: object, **options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(cli.Engine, "deploy", deploy)
+    monkeypatch.setattr(cli, "run_smoke", pay)
+    answer = tripoint("rollout", "--smoke", "--config", tripoint.config(f"{CONFIG}\n[merchants.m-1]\n"))
+    report = json.loads((tripoint.folder / "home" / "t1" / "reports" / "last.json").read_text())
+    assert (answer.code, report["ok"], report["interrupted"]) == (code, False, code == 130)
+    assert report["error"] == (["smoke: no api_url"] if code == 1 else [])

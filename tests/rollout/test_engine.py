@@ -12,11 +12,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
+from xml.etree import ElementTree
 
 import pytest
 
 from rollout.engine import Engine, Steps, change, transient
 from rollout.engine.uptodate import RECORD
+from rollout.interrupts import StoppedCommand
 from rollout.plans.saved import PlanFolder
 from rollout.project import Project
 from rollout.report import RunReport
@@ -713,3 +715,51 @@ def test_an_interrupt_lets_what_runs_finish_and_starts_nothing_more(world: World
 def test_progress_names_each_phase_of_a_stack(world: World) -> None:
     world.engine().deploy(ids("network-us-east-1"))
     assert [state for _, state in world.recorder.states] == ["running", "init", "apply", "applied"]
+
+
+def last_report(world: World) -> dict[str, Any]:
+    return cast(dict[str, Any], json.loads((world.project.workspace.reports / "last.json").read_text()))
+
+
+@pytest.mark.parametrize(
+    ("error", "interrupted", "told"),
+    [(TripointError("no\n such thing"), False, "no such thing"), (StoppedCommand(), True, "interrupted")],
+    ids=["fails", "is stopped"],
+)
+@pytest.mark.parametrize("command", ["deploy", "destroy", "diff", "drift"])
+def test_a_run_that_ends_before_its_stacks_leaves_a_report(
+    world: World, command: str, error: BaseException, interrupted: bool, told: str
+) -> None:
+    world.engine().deploy(GRAPH.order)
+
+    def refuse(project: Project, stacks: Sequence[StackId]) -> Synthesis:
+        raise error
+
+    world.steps = replace(world.steps, synthesize=refuse)
+    with pytest.raises(type(error)):
+        getattr(world.engine(), command)(GRAPH.order)
+    report = last_report(world)
+    assert (report["command"], report["ok"], report["interrupted"]) == (command, False, interrupted)
+    assert (report["error"], report["stacks"]) == ([told], [])
+    assert world.recorder.said[-1].startswith("report: ")
+    failure = ElementTree.parse(world.project.workspace.reports / "last.xml").find(".//failure")
+    assert failure is not None
+    assert failure.get("message") == told
+    assert f"<pre>{told}</pre>" in (world.project.workspace.reports / "last.html").read_text()
+
+
+def test_a_refusal_leaves_a_report_too(world: World) -> None:
+    """LAY-05."""
+    world.engine().deploy(GRAPH.order)
+    with pytest.raises(DependentsDeployedError):
+        world.engine().destroy(ids("network-us-east-1"))
+    assert last_report(world)["error"][0].startswith("network-us-east-1")
+
+
+def test_outputs_that_cannot_be_written_fail_the_run_and_hide_nothing_of_it(world: World) -> None:
+    """PAY-20: the report still tells what became of the stacks."""
+    world.project.workspace.outputs.mkdir()
+    report = world.engine().deploy(GRAPH.order)
+    assert set(statuses(report).values()) == {"applied"}
+    assert not report.ok
+    assert report.error[0].startswith("flat.json could not be written: ")

@@ -49,3 +49,10 @@ def test_what_is_read_is_whole() -> None:
     ]
     said = subprocess.run(words, capture_output=True, check=True).stdout.decode()
     assert said == f"ä{'x' * 100_000}\nend\n"
+
+
+def test_a_full_disk_or_no_output_at_all_ends_nothing_either(tmp_path: Path) -> None:
+    for number, shell in enumerate(('"$@" >/dev/full', '"$@" >&-')):
+        end = tmp_path / str(number)
+        assert subprocess.run(["sh", "-c", shell, "sh", sys.executable, "-c", WORK, end], check=False).returncode == 3
+        assert end.exists()
