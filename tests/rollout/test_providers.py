@@ -65,6 +65,7 @@ with open(here / "calls", "a") as calls:
 if (here / f"kill-{sys.argv[1]}").exists():
     (here / f"kill-{sys.argv[1]}").unlink()
     os.kill(os.getpid(), signal.SIGKILL)
+print(json.dumps({"@message": "", "type": "change_summary", "changes": {"operation": sys.argv[1]}}))
 """
 
 
