@@ -7,6 +7,7 @@ from functools import partial
 
 from rollout import selection
 from rollout.engine import change
+from rollout.engine.readers import check_readers
 from rollout.engine.retire import retire as destroy_strays
 from rollout.engine.run import Run
 from rollout.engine.uptodate import UpToDate, Verdict
@@ -28,6 +29,8 @@ def deploy(run: Run, stacks: Sequence[StackId], *, retire: bool = False, every: 
     ------
     UpstreamMissingError
         When a stack's producers are neither deployed nor among them.
+    StillReadError
+        When an output is to go that a deployed stack reads which is not among them.
     StrayStacksError
         When stacks are deployed that the configuration no longer has, and may not be retired.
     """
@@ -40,6 +43,7 @@ def deploy(run: Run, stacks: Sequence[StackId], *, retire: bool = False, every: 
     selection.check_upstream(graph, stacks, outputs, run.promised, lambda stack: run.project.spec(stack).owner)
     if strays and not retire:
         raise selection.StrayStacksError(strays)
+    check_readers(run, {one: set(outputs[one]) - set(run.promised(one)) for one in stacks if one in outputs}, stacks)
     first = selection.withdrawals(graph, stacks, outputs, run.promised)
     run.prepare(stacks, provider=False)
     uptodate = UpToDate(run.project, run.tools)

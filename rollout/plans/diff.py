@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rollout import retirement
 from rollout.engine import change
+from rollout.engine.readers import still_read
 from rollout.plans.applicable import refusals
 from rollout.plans.changes import StackDiff, StackPlan, planned_outputs, read_plan
 from rollout.plans.mocks import GUARD, MockMaker, copy_stack
@@ -161,5 +162,7 @@ def _refuse(run: Run, strays: Sequence[StackId]) -> None:
     }
     plans: dict[StackId, StackPlan] = {stack: one.plan for stack, one in found.items()}
     mocked = {stack: tuple(one.mocks) for stack, one in found.items()}
-    for stack, why in refusals(run.project.graph, plans, mocked, strays).items():
+    refused = refusals(run.project.graph, plans, mocked, strays)
+    lost = {stack: plan.lost_outputs for stack, plan in plans.items() if stack not in refused}
+    for stack, why in (refused | still_read(run, lost, plans)).items():
         run.result(stack).diff = replace(found[stack], refusal=why)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -17,6 +18,7 @@ from xml.etree import ElementTree
 import pytest
 
 from rollout.engine import Engine, Steps, change, transient
+from rollout.engine.readers import StillReadError
 from rollout.engine.uptodate import RECORD
 from rollout.interrupts import StoppedCommand
 from rollout.plans.saved import PlanFolder
@@ -84,12 +86,15 @@ if phase == "plan" or not sys.argv[-1].endswith(".tfplan"):
 if phase == "plan":
     configured = "resource" in json.loads(pathlib.Path("cdk.tf.json").read_text())
     actions = ["create"] if configured and (gone or not here) else ["delete"] if here and not configured else ["no-op"]
+    say("outputs", outputs={name: {"action": "delete"} for name in how.get("lost", [])})
     summary("plan", add=2 * (actions == ["create"]), remove=2 * (actions == ["delete"]))
     changes = [{"address": f"aws_vpc.{name}", "mode": "managed", "type": "aws_vpc", "change": {"actions": actions}}
         for name in "ab"]
     for out in (word.removeprefix("-out=") for word in sys.argv if word.startswith("-out=")):
         drift = [{"address": f"aws_vpc.{number}", "change": {"actions": ["delete"]}} for number in range(gone)]
-        pathlib.Path(out).write_text(json.dumps({"resource_changes": changes, "resource_drift": drift}))
+        lost = {name: {"actions": ["delete"]} for name in how.get("lost", [])}
+        document = {"resource_changes": changes, "resource_drift": drift, "output_changes": lost}
+        pathlib.Path(out).write_text(json.dumps(document))
 elif phase == "apply":
     summary("plan", add=gone if here else 2)
     told = json.dumps(how.get("outputs"))
@@ -326,6 +331,56 @@ def test_who_holds_on_to_what_somebody_deleted_and_we_made_anew_is_planned(
     assert set(world.calls("apply")[before:]) == {
         "data-eu-west-1", "data-links-us-east-1", "data-links-eu-west-1", "compute-us-east-1",
     }  # fmt: skip
+
+
+def withdrawing(world: World) -> tuple[StackId, StackId]:
+    """A stack that no longer promises an output, and one that was deployed when it did and reads it."""
+    [data, compute] = ids("data-us-east-1", "compute-us-east-1")
+    outputs = {name: f"{name} of {data}" for name in promised(data)}
+    world.behave(str(data), outputs={**outputs, "old_arn": "arn"})
+    world.behave(str(compute), reads=read(data, "old_arn"))
+    world.engine().deploy(GRAPH.order)
+    world.behave(str(data), outputs=outputs, lost=["old_arn"])
+    return data, compute
+
+
+def test_what_a_deployed_stack_still_reads_is_not_withdrawn(world: World, tmp_path: Path) -> None:
+    """LAY-08: neither by a deployment of the producer alone nor by a saved plan of it."""
+    data, compute = withdrawing(world)
+    before = world.calls("apply")
+    why = (
+        "withdraws old_arn, which deployed stacks still read: compute-us-east-1 (owner team-compute); deploy them first"
+    )
+    with pytest.raises(StillReadError, match=re.escape(f"data-us-east-1 {why}")):
+        world.engine().deploy([data])
+    folder = PlanFolder(tmp_path / "plans")
+    [result] = world.engine().diff([data], save=folder).stacks
+    assert result.diff is not None
+    assert result.diff.refusal.startswith(why)
+    assert list(folder.path.glob("*.tfplan")) == []
+    assert world.calls("apply") == before
+    world.behave(str(compute))
+    assert world.engine().deploy([compute]).ok
+    assert world.engine().deploy([data]).ok
+    assert world.calls("apply")[len(before) :] == [str(compute), str(data)]
+
+
+def test_a_rollout_withdraws_once_the_readers_have_let_go(world: World) -> None:
+    data, compute = withdrawing(world)
+    world.behave(str(compute))
+    before = len(world.calls("apply"))
+    assert world.engine().deploy(GRAPH.order).ok
+    applied = world.calls("apply")[before:]
+    assert applied.index(str(compute)) < applied.index(str(data))
+
+
+def test_a_stack_without_a_record_may_read_whatever_its_upstream_has(world: World) -> None:
+    data, _ = withdrawing(world)
+    for stack in GRAPH.dependents(data):
+        world.store.delete_document(stack, RECORD)
+    with pytest.raises(StillReadError) as refused:
+        world.engine().deploy([data])
+    assert all(str(stack) in str(refused.value) for stack in GRAPH.dependents(data))
 
 
 @pytest.mark.parametrize("what", ["another apply", "no record", "an unreadable record"])
