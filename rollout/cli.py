@@ -216,7 +216,7 @@ def status(config: ConfigOption = None) -> None:
         if state is None:
             table.add_row(str(stack), owner, Text("not deployed", "dim"), "", "", "")
             continue
-        word = f"locked by {locks[stack].who}" if stack in locks else "deployed"
+        word = Text(f"locked by {locks[stack].who}" if stack in locks else "deployed")
         changed = state.changed_at.strftime("%Y-%m-%d %H:%M:%SZ")
         table.add_row(str(stack), owner, word, str(state.resources), str(state.serial), changed)
     _show(table)

@@ -7,6 +7,7 @@ itself: that takes milliseconds where `terraform show` takes seconds.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -71,7 +72,7 @@ class StateLock:
 
     @property
     def remedy(self) -> str:
-        return f"if that run is dead, release it with: tripoint unlock {self.stack} --id {self.id}"
+        return f"if that run is dead, release it with: tripoint unlock {self.stack} --id {shlex.quote(self.id)}"
 
 
 class StateStore:
@@ -251,11 +252,14 @@ class StateStore:
             return None
         name = self._bucket(region)
         pages = self._target.client("s3", region).get_paginator("list_object_versions").paginate(Bucket=name)
-        doomed = [
-            {"Key": entry["Key"], "VersionId": entry["VersionId"]}
-            for page in pages
-            for entry in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-        ]
+        try:
+            doomed = [
+                {"Key": entry["Key"], "VersionId": entry["VersionId"]}
+                for page in pages
+                for entry in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+            ]
+        except (ClientError, BotoCoreError) as error:
+            raise StateError(f"state bucket {name}: {one_line(error)}") from error
         for start in range(0, len(doomed), _DELETE_BATCH):
             batch = {"Objects": doomed[start : start + _DELETE_BATCH], "Quiet": True}
             self._call(region, "delete_objects", Bucket=name, Delete=batch)
@@ -327,7 +331,7 @@ def parse_lock(stack: StackId, body: bytes) -> StateLock:
     return StateLock(
         stack=stack,
         id=str(found.get("ID", "")),
-        who=str(found.get("Who") or "somebody unknown"),
+        who=" ".join(str(found.get("Who") or "somebody unknown").split()),
         operation=str(found.get("Operation", "")),
         created=str(found.get("Created") or "an unknown time")[:19],
     )

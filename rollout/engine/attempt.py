@@ -66,6 +66,7 @@ class Attempt:
         self.descriptor = descriptor
         self.cut_off = _read(folder)
         self._notes: Notes | None = None
+        self._kept = False
 
     @property
     def journal(self) -> Path:
@@ -98,8 +99,14 @@ class Attempt:
         self._notes.pid, self._notes.birth = pid, processes.birth(pid)
         self._write()
 
+    def keep(self) -> None:
+        """Something is left of the attempt, whatever end it comes to: the next one must know."""
+        self._kept = True
+
     def finish(self) -> None:
         """The attempt came to its end: nothing of it is left to be told."""
+        if self._kept:
+            return
         self.journal.unlink(missing_ok=True)
         _notes_file(self._folder).unlink(missing_ok=True)
 

@@ -21,7 +21,7 @@ from rollout.engine.uptodate import RECORD, UpToDate, Verdict
 from rollout.recovery.adoption import Adoption
 from rollout.recovery.journal import Creation, creations
 from rollout.schedule import Status
-from rollout.state import StateLock
+from rollout.state import StateError, StateLock
 from rollout.terraform import LOCK_TIMEOUT_S, Holding, StackTerraform, TerraformError
 from shared.contracts import StackId
 from shared.errors import TripointError
@@ -170,16 +170,17 @@ def held(
         orderly = False
         try:
             _acquire(run, lock)
+            failed = True
             try:
                 yield attempt
-                orderly = True
+                failed, orderly = False, True
             except TerraformError as error:
                 # What an earlier attempt left is looked for until an attempt has succeeded.
                 orderly = not error.cut_off and attempt.cut_off is None
                 raise
             finally:
                 _keep_unsaved(run, stack)
-                run.project.store.release(lock)
+                _give_back(run, lock, attempt, failed=failed)
         except (InterruptedRunError, StackLockedError, PlanAgainError):
             # Nothing was started, or Terraform was asked to end and did.
             orderly = attempt.cut_off is None
@@ -188,6 +189,18 @@ def held(
             # The lock goes first: notes without a lock do no harm.
             if orderly:
                 attempt.finish()
+
+
+def _give_back(run: Run, lock: StateLock, attempt: Attempt, *, failed: bool) -> None:
+    """Give a lock back. Where that doesn't work after a failure, the failure is what has to be told."""
+    try:
+        run.project.store.release(lock)
+    except StateError as error:
+        # Of a lock with notes of it, the next run here knows that it may take it over.
+        attempt.keep()
+        if not failed:
+            raise
+        run.say(f"{lock.stack}: its lock could not be given back: {error}")
 
 
 def _user() -> str:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from rollout import selection
-from rollout.engine import change
-from rollout.engine.readers import check_readers
 from rollout.engine.retire import retire as destroy_strays
 from rollout.engine.run import Run
 from rollout.engine.uptodate import UpToDate, Verdict
 from rollout.schedule import Status
 from shared.contracts import StackId
+
+from rollout import selection
+from rollout.engine import change
+from rollout.engine.readers import check_readers
 
 
 def deploy(run: Run, stacks: Sequence[StackId], *, retire: bool = False, every: bool = False) -> None:
@@ -64,8 +65,10 @@ def deploy(run: Run, stacks: Sequence[StackId], *, retire: bool = False, every: 
 
 
 def _deploy_one(run: Run, uptodate: UpToDate, stack: StackId, *, every: bool) -> Status:
-    """The verdict is asked for when the stack's turn comes: what it reads of others may have changed in this run."""
+    """The verdict is asked for when the stack's turn comes: what it reads of others may have changed in this run, and
+    another engine may be at work on it."""
     result = run.result(stack)
+    change.await_others(run, [stack])
     verdict = uptodate.verdict(stack)
     why = _why(run, stack, verdict, every=every)
     if why:

@@ -19,13 +19,14 @@ import pytest
 
 from rollout.engine import Engine, Steps, change, transient
 from rollout.engine.readers import StillReadError
+from rollout.engine.attempt import exclusive
 from rollout.engine.uptodate import RECORD
 from rollout.interrupts import StoppedCommand
 from rollout.plans.saved import PlanFolder
 from rollout.project import Project
 from rollout.report import RunReport
 from rollout.selection import DependentsDeployedError, StrayStacksError, UpstreamMissingError
-from rollout.state import DeployedStack, StateLock, StateStore
+from rollout.state import DeployedStack, StateError, StateLock, StateStore
 from rollout.synthesis import Synthesis
 from rollout.target import Target
 from rollout.toolchain import Tool
@@ -818,3 +819,45 @@ def test_outputs_that_cannot_be_written_fail_the_run_and_hide_nothing_of_it(worl
     assert set(statuses(report).values()) == {"applied"}
     assert not report.ok
     assert report.error[0].startswith("flat.json could not be written: ")
+
+
+@pytest.mark.parametrize("fails", [True, False], ids=["after a failure", "after an apply"])
+def test_a_lock_that_cannot_be_given_back_hides_no_failure_and_is_taken_over(
+    world: World, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    """LAY-06: the sandbox or the network went away in the middle."""
+    [stack] = ids("network-us-east-1")
+    world.behave(str(stack), **({"error": "AccessDenied: no"} if fails else {}))
+
+    def unreachable(lock: StateLock) -> None:
+        raise StateError("state bucket b: nobody answers")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.store, "release", unreachable)
+        report = world.engine().deploy([stack])
+    [result] = report.stacks
+    assert result.status == "failed"
+    assert result.error == ["error: AccessDenied: no" if fails else "state bucket b: nobody answers"]
+    said = f"{stack}: its lock could not be given back: state bucket b: nobody answers"
+    assert (said in world.recorder.said) is fails
+    world.behave(str(stack))
+    assert statuses(world.engine().deploy([stack])) == {str(stack): "applied" if fails else "unchanged"}
+    assert world.store.held == {}
+
+
+def test_two_engines_at_once_the_second_looks_again_when_the_first_is_done(world: World) -> None:
+    [stack] = ids("network-us-east-1")
+    world.engine().deploy([stack])
+    data = world.project.workspace.data(stack)
+    reports: list[RunReport] = []
+    second = threading.Thread(target=lambda: reports.append(world.engine().deploy([stack])))
+    with exclusive(data, say=print, stopping=lambda: False, stop=AssertionError) as first:
+        first.begin("a-lock", "apply")
+        second.start()
+        deadline = time.monotonic() + 60
+        while not any("still works on it" in said for said in world.recorder.said) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        first.finish()
+    second.join(60)
+    [result] = reports[0].stacks
+    assert (result.status, result.reason[:15]) == ("up-to-date", "nothing changed")

@@ -96,6 +96,9 @@ def test_a_lock_says_who_holds_it_and_how_to_release_it() -> None:
 
 def test_an_unreadable_lock_is_still_a_lock() -> None:
     assert parse_lock(NETWORK, b"?").who == "somebody unknown"
+    odd = parse_lock(NETWORK, json.dumps({"ID": "a b; rm -rf /", "Who": "eve\n  elsewhere"}).encode())
+    assert odd.who == "eve elsewhere"
+    assert odd.remedy.endswith("tripoint unlock network-eu-west-1 --id 'a b; rm -rf /'")
 
 
 # -- against S3 (moto) -----------------------------------------------------------------------------
