@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from rollout import selection
+from rollout.engine import change
+from rollout.engine.readers import check_readers
 from rollout.engine.retire import retire as destroy_strays
 from rollout.engine.run import Run
 from rollout.engine.uptodate import UpToDate, Verdict
 from rollout.schedule import Status
 from shared.contracts import StackId
-
-from rollout import selection
-from rollout.engine import change
-from rollout.engine.readers import check_readers
 
 
 def deploy(run: Run, stacks: Sequence[StackId], *, retire: bool = False, every: bool = False) -> None:
