@@ -41,6 +41,12 @@ def main() -> int:
     except BootstrapError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        print(f"error: the set-up needs to write here: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("error: interrupted; the same command goes on", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -58,9 +64,10 @@ def bootstrap() -> None:
     if not _python(VENV).exists():
         _create(VENV)
     poetry = _python(TOOLS)
-    if not poetry.exists():
+    if not _has(poetry, "pip"):
+        # Also where an earlier set-up was stopped before the interpreter had its pip.
         _create(TOOLS)
-    if not _has_tools(poetry):
+    if not _has(poetry, "poetry", "poetry_plugin_pypi_mirror"):
         _say("installing Poetry into .tools")
         _run([poetry, "-m", "pip", "install", "-qq", "--disable-pip-version-check", *TOOL_REQUIREMENTS])
     _say("installing the locked dependencies into .venv")
@@ -120,13 +127,15 @@ def _create(environment: Path) -> None:
         _run([Path(sys.executable), "-m", "venv", "--clear", environment])
     except BootstrapError:
         raise BootstrapError(
-            "Python cannot make virtual environments; install its `venv` module (on Debian: python3-venv)"
+            f"Python cannot make {environment}; its output above says why. Where its `venv` module is missing, install "
+            "that (on Debian: python3-venv)"
         ) from None
 
 
-def _has_tools(python: Path) -> bool:
-    probe = "import poetry, poetry_plugin_pypi_mirror"
-    return subprocess.run([python, "-c", probe], capture_output=True, check=False).returncode == 0
+def _has(python: Path, *modules: str) -> bool:
+    """Whether an interpreter is there and has these modules."""
+    probe = [python, "-c", f"import {', '.join(modules)}"]
+    return python.exists() and subprocess.run(probe, capture_output=True, check=False).returncode == 0
 
 
 def _index_of_pip(python: Path) -> str:
