@@ -134,8 +134,10 @@ def _create(environment: Path) -> None:
 
 def _has(python: Path, *modules: str) -> bool:
     """Whether an interpreter is there and has these modules."""
-    probe = [python, "-c", f"import {', '.join(modules)}"]
-    return python.exists() and subprocess.run(probe, capture_output=True, check=False).returncode == 0
+    if not python.exists():
+        return False
+    probe = f"import {', '.join(modules)}"
+    return subprocess.run([python, "-c", probe], capture_output=True, check=False).returncode == 0
 
 
 def _index_of_pip(python: Path) -> str:

@@ -53,11 +53,12 @@ def ending() -> Iterator[None]:
 
 @contextmanager
 def _handled_by(handler: _Handler) -> Iterator[None]:
-    """Only the main thread gets signals; elsewhere nothing. What is ignored (`nohup`) stays ignored."""
+    """Only the main thread gets signals; elsewhere nothing. A hang-up that is ignored (`nohup`) stays ignored."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    numbers = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    outlives = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    numbers = [number for number in _SIGNALS if number is not signal.SIGHUP or not outlives]
     before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield

@@ -36,7 +36,7 @@ def test_a_command_ends_at_the_first_signal_and_stacks_that_run_finish(number: s
     assert signal.getsignal(number) is before
 
 
-def test_what_somebody_had_ignored_stays_ignored() -> None:
+def test_a_hang_up_that_is_ignored_stays_ignored() -> None:
     """`nohup tripoint rollout` outlives its terminal."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
