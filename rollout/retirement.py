@@ -1,7 +1,9 @@
-"""Stacks that are deployed and that the configuration no longer has, because a capability was switched off.
+"""Stacks that are destroyed by their states alone.
 
-Terraform destroys what is in a state and not in the configuration. So a stray stack needs no synthesis: a folder with
-its backend and its region's provider, and nothing else, is enough to destroy it.
+Terraform destroys what is in a state and not in the configuration: a folder with a stack's backend and its region's
+provider, and nothing else, is enough. Two kinds of stacks need that: stray ones, which are deployed and no longer
+configured because a capability was switched off; and those whose configuration can't be read, because what they build
+on was deployed without the outputs that it names (a rollout of something new failed half way).
 """
 
 from __future__ import annotations
@@ -25,13 +27,13 @@ def order(strays: list[StackId], regions: list[str], primary: str) -> Graph:
     return Graph({**unknown, **known.needs})
 
 
-def write_folder(workspace: Workspace, stray: StackId, model: StackId) -> Path:
-    """Write the folder of a stray stack, with backend and provider as the model has them: a synthesized stack of the
-    same region."""
+def write_folder(workspace: Workspace, stack: StackId, model: StackId) -> Path:
+    """Write the emptied folder of a stack, with backend and provider as the model has them: the stack itself, or for a
+    stray one a synthesized stack of the same region."""
     synthesized: dict[str, Any] = json.loads((workspace.stack(model) / STACK_FILE).read_text(encoding="utf-8"))
     settings = synthesized["terraform"]
-    settings["backend"]["s3"]["key"] = state_key(str(stray))
-    folder = workspace.stack(stray)
+    settings["backend"]["s3"]["key"] = state_key(str(stack))
+    folder = workspace.emptied(stack)
     folder.mkdir(parents=True, exist_ok=True)
     document = {"terraform": settings, "provider": synthesized["provider"]}
     (folder / STACK_FILE).write_text(json.dumps(document, indent=2), encoding="utf-8")

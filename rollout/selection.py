@@ -115,12 +115,19 @@ def check_upstream(
         )
     for stack in chosen:
         for need in graph.needs[stack]:
-            lacking = [] if need in chosen else [name for name in promised(need) if name not in deployed[need]]
-            if lacking:
+            absent = [] if need in chosen else lacking(need, deployed, promised)
+            if absent:
                 raise UpstreamMissingError(
                     f"{stack}: upstream stack {need} (owner {owner(need)}) is deployed without the outputs "
-                    f"{', '.join(lacking)}; deploy it again first: tripoint deploy {need}"
+                    f"{', '.join(absent)}; deploy it again first: tripoint deploy {need}"
                 )
+
+
+def lacking(
+    stack: StackId, deployed: Mapping[StackId, Collection[str]], promised: Callable[[StackId], Collection[str]]
+) -> list[str]:
+    """The outputs that a stack promises and that are not deployed."""
+    return [name for name in promised(stack) if name not in deployed.get(stack, ())]
 
 
 def withdrawals(
@@ -143,10 +150,10 @@ def withdrawals(
     affected = {*losing, *(stack for stack in graph.all_dependents(losing) if stack in chosen and stack in deployed)}
     for stack in affected:
         for need in graph.needs[stack]:
-            lacking = [name for name in promised(need) if name not in deployed.get(need, ())]
-            if lacking:
+            absent = lacking(need, deployed, promised)
+            if absent:
                 raise UpstreamMissingError(
-                    f"{stack}: {_names(losing)} withdraws outputs, and {need} is to add {', '.join(lacking)}; "
+                    f"{stack}: {_names(losing)} withdraws outputs, and {need} is to add {', '.join(absent)}; "
                     "do it in two rollouts: first what is switched off, then what is switched on"
                 )
     return tuple(stack for stack in reversed(graph.order) if stack in affected)

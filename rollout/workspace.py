@@ -108,6 +108,10 @@ class Workspace:
         """Terraform's working directory of a stack."""
         return self.synth / "stacks" / str(stack)
 
+    def emptied(self, stack: StackId) -> Path:
+        """Terraform's working directory of a stack that is destroyed by its state alone (rollout/retirement.py)."""
+        return self.home / "emptied" / str(stack)
+
     def data(self, stack: StackId) -> Path:
         """TF_DATA_DIR of a stack. Not in its working directory, because that belongs to the synthesis."""
         return self.terraform / str(stack)

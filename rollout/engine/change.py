@@ -71,15 +71,18 @@ def apply(run: Run, stack: StackId, uptodate: UpToDate, verdict: Verdict) -> Sta
     return Status.UNCHANGED if result.changes.none else Status.APPLIED
 
 
-def destroy(run: Run, stack: StackId) -> Status:
-    """Destroy everything of a stack."""
+def destroy(run: Run, stack: StackId, emptied: Path | None = None) -> Status:
+    """Destroy everything of a stack; with the folder of its emptied configuration, by its state alone."""
     with held(run, stack, "destroy") as attempt:
         run.project.store.delete_document(stack, RECORD)
-        terraform = ready(run, stack, attempt)
+        made = _made(attempt)
+        terraform = ready(run, stack, attempt, None if made else emptied)
         if stack in run.project.graph.needs:
-            with _adoption(run, stack).prepared(terraform, _made(attempt)) as imports:
+            with _adoption(run, stack).prepared(terraform, made) as imports:
                 if imports:
                     terraform.apply_only(list(imports))
+        if made and emptied is not None:
+            terraform = ready(run, stack, attempt, emptied)
         with run.timed(stack, "destroy"):
             changes = _persistently(run, stack, lambda: terraform.destroy(run.listener(stack)))
     run.result(stack).changes = changes
@@ -224,10 +227,13 @@ def _acquire(run: Run, lock: StateLock) -> None:
         time.sleep(_POLL_S)
 
 
-def ready(run: Run, stack: StackId, attempt: Attempt) -> StackTerraform:
-    """Terraform on the stack, initialized, and with a state that lacks nothing that could be saved."""
+def ready(run: Run, stack: StackId, attempt: Attempt, folder: Path | None = None) -> StackTerraform:
+    """Terraform on the stack, initialized, and with a state that lacks nothing that could be saved; in the stack's
+    folder, or in another one."""
     _tell_cut_off(run, stack, attempt)
-    terraform = run.terraform(stack, holding=Holding(attempt.journal, attempt.descriptor, attempt.started))
+    terraform = run.terraform(
+        stack, folder=folder, holding=Holding(attempt.journal, attempt.descriptor, attempt.started)
+    )
     with run.timed(stack, "init"):
         _persistently(run, stack, terraform.init)
     unsaved = run.project.workspace.data(stack) / _UNSAVED
@@ -275,6 +281,6 @@ def _adoption(run: Run, stack: StackId) -> Adoption:
 def _keep_unsaved(run: Run, stack: StackId) -> None:
     """The folder belongs to the synthesis; what could not be saved must outlive that."""
     workspace = run.project.workspace
-    found: Path = workspace.stack(stack) / _UNSAVED
-    if found.exists():
-        found.replace(workspace.data(stack) / _UNSAVED)
+    for folder in (workspace.stack(stack), workspace.emptied(stack)):
+        if (folder / _UNSAVED).exists():
+            (folder / _UNSAVED).replace(workspace.data(stack) / _UNSAVED)

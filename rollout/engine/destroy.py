@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 
-from rollout import selection
+from rollout import retirement, selection
 from rollout.engine import change
 from rollout.engine.retire import retire
 from rollout.engine.run import Run
+from rollout.workspace import STACK_FILE
 from shared.contracts import StackId
 
 
@@ -41,15 +43,18 @@ def destroy(
         return
     run.reach()
     with run.phase("state"):
-        deployed = {*project.deployed(), *_begun(run)}
+        outputs = {stack: state.outputs for stack, state in project.deployed().items()}
         strays = run.strays(stacks)
-    doomed = selection.to_destroy(graph, stacks, deployed, with_dependents=with_dependents)
+    doomed = selection.to_destroy(graph, stacks, {*outputs, *_begun(run)}, with_dependents=with_dependents)
     if doomed or strays:
         confirm([*doomed, *strays])
         run.prepare([*doomed, *map(run.model, strays)], make_buckets=False)
         retire(run, strays)
     if doomed and run.report.ok:
-        run.execute(selection.restrict(graph, doomed).reversed(), lambda stack: change.destroy(run, stack))
+        emptied = {stack: _emptied(run, stack) for stack in doomed if _unreadable(run, stack, outputs)}
+        run.execute(
+            selection.restrict(graph, doomed).reversed(), lambda stack: change.destroy(run, stack, emptied.get(stack))
+        )
     elif not strays:
         run.say("nothing to destroy: none of these stacks is deployed")
     if run.report.ok and run.is_everything(stacks) and not project.environment.protection.production:
@@ -58,6 +63,22 @@ def destroy(
         if gone:
             run.say(f"state buckets removed: {', '.join(gone)}")
     run.write_outputs()
+
+
+def _unreadable(run: Run, stack: StackId, outputs: Mapping[StackId, Collection[str]]) -> bool:
+    """Whether a stack's configuration names outputs that are not deployed: Terraform could not read it."""
+    needs = run.project.graph.needs[stack]
+    # What must not be destroyed is said in the configuration alone.
+    return any(selection.lacking(need, outputs, run.promised) for need in needs) and not _protects(run, stack)
+
+
+def _protects(run: Run, stack: StackId) -> bool:
+    return '"prevent_destroy": true' in (run.project.workspace.stack(stack) / STACK_FILE).read_text(encoding="utf-8")
+
+
+def _emptied(run: Run, stack: StackId) -> Path:
+    run.say(f"{stack}: destroyed by its state alone, since what it builds on lacks outputs that it would read")
+    return retirement.write_folder(run.project.workspace, stack, stack)
 
 
 def _begun(run: Run) -> list[StackId]:

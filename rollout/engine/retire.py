@@ -14,7 +14,6 @@ def retire(run: Run, strays: list[StackId]) -> None:
         return
     run.say(f"no longer configured, and destroyed: {', '.join(map(str, strays))}")
     environment, workspace = run.project.environment, run.project.workspace
-    for stray in strays:
-        retirement.write_folder(workspace, stray, run.model(stray))
+    emptied = {stray: retirement.write_folder(workspace, stray, run.model(stray)) for stray in strays}
     graph = retirement.order(strays, list(environment.regions), environment.primary)
-    run.execute(graph, lambda stack: change.destroy(run, stack))
+    run.execute(graph, lambda stack: change.destroy(run, stack, emptied[stack]))

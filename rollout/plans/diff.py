@@ -94,13 +94,14 @@ class _Planner:
         """Plan one stack, in a copy of its folder where it can't be planned in place."""
         run, workspace = self._run, self._run.project.workspace
         outputs, mocks = self._upstream(stack)
-        there = stack in self._deployed or stack not in run.project.graph.needs
+        stray = stack not in run.project.graph.needs
+        there = stack in self._deployed or stray
         if mocks or (not there and self._save is None):
             copy = copy_stack(workspace.stack(stack), workspace.home / "looking", outputs, empty_state=not there)
             terraform = run.terraform(stack, folder=copy.folder, data=copy.data)
             saved = copy.data / "diff.tfplan"
         else:
-            terraform = run.terraform(stack)
+            terraform = run.terraform(stack, folder=workspace.emptied(stack) if stray else None)
             saved = workspace.data(stack) / "diff.tfplan"
         with run.timed(stack, "init"):
             terraform.init()
@@ -112,7 +113,7 @@ class _Planner:
                 text = terraform.show(saved) if self._details and document else ""
             found = StackDiff(read_plan(document, without=[GUARD]), mocks, text=text, taken_up=left)
             self._known[stack] = planned_outputs(document)
-            if self._save is not None and not mocks and not found.none and stack in run.project.graph.needs:
+            if self._save is not None and not mocks and not found.none and not stray:
                 self._save.keep(stack, saved)
         finally:
             saved.unlink(missing_ok=True)

@@ -18,8 +18,8 @@ from xml.etree import ElementTree
 import pytest
 
 from rollout.engine import Engine, Steps, change, transient
-from rollout.engine.readers import StillReadError
 from rollout.engine.attempt import exclusive
+from rollout.engine.readers import StillReadError
 from rollout.engine.uptodate import RECORD
 from rollout.interrupts import StoppedCommand
 from rollout.plans.saved import PlanFolder
@@ -105,6 +105,12 @@ elif phase == "apply":
         serial.write_text(str(int(serial.read_text()) + 1 if serial.exists() else 1))
     summary("apply", add=gone if here else 2, remove=how.get("remove", 0))
 else:
+    for text in json.loads(pathlib.Path("cdk.tf.json").read_text()).get("output", {}).values():
+        _, _, need, _, name = text.strip("${}").split(".")
+        known = json.loads((world / "states" / need.removeprefix("from-")).read_text())
+        if known is not None and name not in known:
+            say("diagnostic", diagnostic={"severity": "error", "summary": "Unsupported attribute", "detail": name})
+            sys.exit(1)
     state.unlink(missing_ok=True)
     summary("destroy", remove=2)
 """
@@ -597,7 +603,7 @@ def test_a_stack_that_is_no_longer_configured_is_named_and_destroyed_only_when_t
     report = world.engine().deploy(GRAPH.order, retire=True)
     assert statuses(report)["relational-eu-west-1"] == "destroyed"
     assert world.calls("destroy") == ["relational-eu-west-1"]
-    folder = world.project.workspace.stack(StackId("relational", "eu-west-1"))
+    folder = world.project.workspace.emptied(StackId("relational", "eu-west-1"))
     document = json.loads((folder / "cdk.tf.json").read_text())
     assert document["terraform"]["backend"]["s3"]["key"] == "relational-eu-west-1/terraform.tfstate"
     assert set(document) == {"terraform", "provider"}
@@ -611,6 +617,29 @@ def test_destroying_everything_takes_what_is_no_longer_configured_along(world: W
     assert world.engine().destroy(GRAPH.order).ok
     assert set(world.calls("destroy")[:2]) == {"relational-eu-west-1", "relational-us-east-1"}
     assert list((world.folder / "states").iterdir()) == []
+
+
+def test_what_builds_on_outputs_that_are_not_deployed_is_destroyed_by_its_state_alone(world: World) -> None:
+    """LAY-04, PAY-16: a rollout of something new failed half way; its configuration can't be read, and need not be."""
+    world.engine().deploy(GRAPH.order)
+    (world.folder / "states" / "network-eu-west-1").write_text('{"vpc_id": "vpc-1"}')
+    report = world.engine().destroy(GRAPH.order)
+    assert report.ok, report.failed
+    emptied = world.project.workspace.emptied(StackId("compute", "eu-west-1"))
+    assert [path.name for path in emptied.parent.iterdir()] == ["compute-eu-west-1"]
+    document = json.loads((emptied / "cdk.tf.json").read_text())
+    assert document.keys() == {"terraform", "provider"}
+    assert document["terraform"]["backend"]["s3"]["key"] == "compute-eu-west-1/terraform.tfstate"
+    assert not world.store.buckets
+
+
+def test_what_must_not_be_destroyed_is_never_destroyed_by_its_state_alone(world: World) -> None:
+    """PAY-16: that it must not is said in the configuration only."""
+    world.behave("compute-eu-west-1", lifecycle={"prevent_destroy": True})
+    world.engine().deploy(GRAPH.order)
+    (world.folder / "states" / "network-eu-west-1").write_text('{"vpc_id": "vpc-1"}')
+    assert statuses(world.engine().destroy(GRAPH.order))["compute-eu-west-1"] == "failed"
+    assert not world.project.workspace.emptied(StackId("compute", "eu-west-1")).exists()
 
 
 def test_a_destroy_runs_in_reverse_and_leaves_nothing(world: World) -> None:
