@@ -252,14 +252,16 @@ class PipelineSettings(Section):
     """The CI workflow that `tripoint pipeline` writes (docs/pipelines.md).
 
     ``gates`` says before which waves somebody must agree, in the CI's ``environment`` (this one's name when empty).
-    ``role_arn`` is assumed with the CI's identity token; without it the runners bring their credentials. ``runner`` is
-    GitHub's, ``image`` GitLab's: it needs `make`, Python and Terraform or OpenTofu.
+    ``role_arn`` is assumed with the CI's identity token, for plans ``plan_role_arn`` if that is set; without them the
+    runners bring their credentials. ``runner`` is GitHub's, ``image`` GitLab's: it needs `make`, Python and, on its path,
+    Terraform or OpenTofu.
     """
 
     branch: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$")] = "main"
     gates: Literal["none", "first", "every"] = "first"
     environment: Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,99})?$")] = ""
     role_arn: Annotated[str, Field(max_length=600, pattern=_ROLE_ARN)] = ""
+    plan_role_arn: Annotated[str, Field(max_length=600, pattern=_ROLE_ARN)] = ""
     python: Literal["3.11", "3.12", "3.13"] = "3.11"
     terraform: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")] = "1.11.4"
     runner: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] = "ubuntu-24.04"

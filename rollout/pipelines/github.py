@@ -7,6 +7,10 @@ from typing import Any
 from rollout.pipelines.waves import Pipeline
 
 MATRIX = "${{ matrix.stack }}"
+# A fork gets no identity token, and what its author wrote is nothing to run with a role of ours.
+OWN_PULL_REQUEST = (
+    "github.event_name == 'pull_request' && github.event.pull_request.head.repo.full_name == github.repository"
+)
 APPLY_OR_BRANCH = "${{ github.event_name == 'pull_request' && github.ref || 'apply' }}"
 
 
@@ -20,10 +24,14 @@ def workflow(pipeline: Pipeline) -> dict[str, Any]:
     for wave in pipeline.waves:
         jobs[f"plan-wave-{wave.number}"] = {
             "name": f"plan {wave.number}: {MATRIX}",
-            "if": "github.event_name == 'pull_request'",
+            "if": OWN_PULL_REQUEST,
             **_job(pipeline),
             "strategy": {"fail-fast": False, "matrix": {"stack": list(wave.stacks)}},
-            "steps": [*_ready(pipeline), {"name": f"Plan {MATRIX}", "run": pipeline.plan(MATRIX)}],
+            "steps": [
+                *_ready(pipeline, pipeline.plan_role),
+                {"name": f"Plan {MATRIX}", "run": pipeline.plan(MATRIX)},
+                _keep_report(pipeline, f"plan-{MATRIX}"),
+            ],
         }
     # A job is skipped when one that it needs has failed or was skipped ("Defining prerequisite jobs"): what does not
     # need it goes on. So a stack is a job here, and no entry of a matrix, which can only be needed as a whole.
@@ -36,7 +44,11 @@ def workflow(pipeline: Pipeline) -> dict[str, Any]:
                 **({"needs": needs} if needs else {}),
                 **({"environment": pipeline.name} if wave.gated else {}),
                 **_job(pipeline),
-                "steps": [*_ready(pipeline), {"name": f"Apply {stack}", "run": pipeline.apply(stack)}],
+                "steps": [
+                    *_ready(pipeline, settings.role_arn),
+                    {"name": f"Apply {stack}", "run": pipeline.apply(stack)},
+                    _keep_report(pipeline, f"apply-{stack}"),
+                ],
             }
     return {
         "name": f"tripoint {pipeline.environment.environment}",
@@ -45,7 +57,7 @@ def workflow(pipeline: Pipeline) -> dict[str, Any]:
             "push": {"branches": [settings.branch]},
             "workflow_dispatch": {},
         },
-        "permissions": {"contents": "read", "id-token": "write"},
+        "permissions": {"contents": "read", **({"id-token": "write"} if settings.role_arn else {})},
         # A rollout that has begun is never cancelled; plans of a pull request give way to newer ones.
         "concurrency": {
             "group": f"tripoint-{pipeline.environment.suffix}-{APPLY_OR_BRANCH}",
@@ -62,7 +74,7 @@ def _job(pipeline: Pipeline) -> dict[str, Any]:
     }
 
 
-def _ready(pipeline: Pipeline) -> list[dict[str, Any]]:
+def _ready(pipeline: Pipeline, role_arn: str) -> list[dict[str, Any]]:
     settings = pipeline.settings
     steps: list[dict[str, Any]] = [
         {"uses": "actions/checkout@v4", "with": {"persist-credentials": False}},
@@ -73,7 +85,24 @@ def _ready(pipeline: Pipeline) -> list[dict[str, Any]]:
         },
         {"name": "Set up", "run": "make setup"},
     ]
-    if settings.role_arn:
-        role = {"role-to-assume": settings.role_arn, "aws-region": pipeline.environment.primary}
+    if role_arn:
+        role = {"role-to-assume": role_arn, "aws-region": pipeline.environment.primary}
         steps.append({"uses": "aws-actions/configure-aws-credentials@v4", "with": role})
     return steps
+
+
+def _keep_report(pipeline: Pipeline, name: str) -> dict[str, Any]:
+    """Keep the report of a job that failed, too; one that was refused has none."""
+    return {
+        "name": "Keep the report",
+        "if": "always()",
+        "uses": "actions/upload-artifact@v4",
+        "with": {
+            "name": name,
+            "path": pipeline.reports,
+            # The folder's name begins with a dot.
+            "include-hidden-files": True,
+            "if-no-files-found": "ignore",
+            "overwrite": True,
+        },
+    }

@@ -34,6 +34,7 @@ def configuration(pipeline: Pipeline) -> dict[str, Any]:
             "stage": "plan",
             **matrix,
             "rules": [{"if": '$CI_PIPELINE_SOURCE == "merge_request_event"'}],
+            **({"variables": {"AWS_ROLE_ARN": settings.plan_role_arn}} if settings.plan_role_arn else {}),
             "interruptible": True,
             "script": [pipeline.plan(STACK)],
         }
@@ -48,6 +49,8 @@ def configuration(pipeline: Pipeline) -> dict[str, Any]:
                     **({"when": "manual", "allow_failure": False} if wave.gated else {}),
                 }
             ],
+            # Two pipelines never work on the same stack: without that, one waits for the other's lock and fails.
+            "resource_group": f"tripoint-{pipeline.environment.suffix}-$STACK",
             "interruptible": False,
             "script": [pipeline.apply(STACK)],
         }
@@ -60,6 +63,13 @@ def _common(pipeline: Pipeline) -> dict[str, Any]:
         "image": settings.image,
         "timeout": f"{settings.timeout_minutes} minutes",
         "before_script": ["make setup"],
+        "dependencies": [],
+        "artifacts": {
+            "when": "always",
+            "paths": [pipeline.reports],
+            "reports": {"junit": f"{pipeline.reports}/[0-9]*.xml"},
+            "expire_in": "30 days",
+        },
     }
     if not settings.role_arn:
         return found

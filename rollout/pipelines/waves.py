@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,10 @@ from shared.errors import UsageError
 
 MATRIX_LIMITS = {"github": 256, "gitlab": 200}
 """Jobs of one matrix (GitHub Actions, "Usage limits"; GitLab CI/CD YAML reference, `parallel:matrix`)."""
+
+
+# It is part of commands and of the CI's own expressions.
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]*")
 
 
 class PipelineError(UsageError):
@@ -54,6 +59,16 @@ class Pipeline:
         """The environment, as the CI's page of deployments names it."""
         return self.settings.environment or self.environment.environment
 
+    @property
+    def plan_role(self) -> str:
+        """The role that plans of pull requests assume."""
+        return self.settings.plan_role_arn or self.settings.role_arn
+
+    @property
+    def reports(self) -> str:
+        """Where a command leaves its report, see :mod:`rollout.reports`."""
+        return f".tripoint/{self.environment.suffix}/reports"
+
     def plan(self, stack: str) -> str:
         """The command that shows what a deployment would change; that it changes something (3) is no failure."""
         return f".venv/bin/tripoint diff {stack} --details --config {self.config} || [ $? -eq 3 ]"
@@ -76,12 +91,17 @@ def pipeline_of(environment: Environment, graph: Graph, *, config: str, ci: str)
     Raises
     ------
     PipelineError
-        When the environment is a sandbox, or a wave has more stacks than that CI runs jobs.
+        When the environment is a sandbox, a wave has more stacks than that CI runs jobs, or there is a role for plans
+        alone.
     """
     if environment.is_sandbox:
         raise PipelineError(
             f"{config}: target.kind = 'sandbox' has no pipeline: a sandbox ends with its machine; allowed: aws"
         )
+    if not _PLAIN_PATH.fullmatch(config):
+        raise PipelineError(f"--config {config}: is part of commands; allowed: letters, digits and . _ / -")
+    if environment.pipeline.plan_role_arn and not environment.pipeline.role_arn:
+        raise PipelineError(f"{config}: pipeline.plan_role_arn: only together with pipeline.role_arn")
     if ci not in MATRIX_LIMITS:
         raise PipelineError(f"{ci!r} is not allowed; allowed: {', '.join(MATRIX_LIMITS)}")
     waves = [[str(stack) for stack in wave] for wave in graph.waves()]

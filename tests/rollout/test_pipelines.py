@@ -20,6 +20,7 @@ from stacks.catalogue import graph_of
 
 EVERYWHERE = ("us-east-1", "eu-west-1", "ap-southeast-1")
 ROLE = "arn:aws:iam::123456789012:role/ci/tripoint"
+PLAN_ROLE = "arn:aws:iam::123456789012:role/ci/tripoint-plan"
 
 
 def raw(**pipeline: Any) -> dict[str, Any]:
@@ -47,7 +48,8 @@ SCHEMAS = {Ci.GITHUB: "vendor.github-workflows", Ci.GITLAB: "vendor.gitlab-ci"}
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"gates": "every", "role_arn": ROLE, "environment": "live"}, {"gates": "none"}]
+    "settings",
+    [{}, {"gates": "every", "role_arn": ROLE, "plan_role_arn": PLAN_ROLE, "environment": "live"}, {"gates": "none"}],
 )
 @pytest.mark.parametrize("ci", list(Ci))
 def test_the_file_is_valid_by_the_published_schema(ci: Ci, settings: dict[str, Any], tmp_path: Path) -> None:
@@ -109,7 +111,8 @@ def test_pull_requests_are_planned_and_only_the_main_branch_is_applied() -> None
     for name, job in github.workflow(made(branch="trunk"))["jobs"].items():
         (command,) = [step["run"] for step in job["steps"] if "tripoint" in step.get("run", "")]
         if name.startswith("plan"):
-            assert job["if"] == "github.event_name == 'pull_request'"
+            assert "github.event_name == 'pull_request'" in job["if"]
+            assert "github.event.pull_request.head.repo.full_name == github.repository" in job["if"], "no fork's code"
             assert ".venv/bin/tripoint diff ${{ matrix.stack }} " in command
         else:
             assert "github.event_name != 'pull_request'" in job["if"]
@@ -151,6 +154,57 @@ def test_no_secret_is_in_the_file_and_the_role_comes_by_the_cis_identity() -> No
     assert found["id_tokens"]["TRIPOINT_AWS_TOKEN"] == {"aud": "sts.amazonaws.com"}
     assert "secrets." not in json.dumps(document)
     assert "role-to-assume" not in json.dumps(github.workflow(made()))
+
+
+def test_a_plan_has_a_role_of_its_own_where_there_is_one() -> None:
+    """PAY-18: whoever opens a pull request runs what he likes with the role of its plans."""
+    jobs = github.workflow(made(role_arn=ROLE, plan_role_arn=PLAN_ROLE))["jobs"]
+    for name, job in jobs.items():
+        (role,) = [step["with"]["role-to-assume"] for step in job["steps"] if "credentials@" in step.get("uses", "")]
+        assert role == (PLAN_ROLE if name.startswith("plan-") else ROLE)
+    document = gitlab.configuration(made("gitlab", role_arn=ROLE, plan_role_arn=PLAN_ROLE))
+    common = document[".tripoint"]["variables"]["AWS_ROLE_ARN"]
+    for name, job in document.items():
+        if "wave" in name:
+            role = job.get("variables", {}).get("AWS_ROLE_ARN", common)
+            assert role == (PLAN_ROLE if name.startswith("plan") else ROLE)
+    with pytest.raises(PipelineError, match=r"pipeline\.plan_role_arn: only together with pipeline\.role_arn"):
+        made(plan_role_arn=PLAN_ROLE)
+
+
+def test_without_a_role_no_job_may_ask_for_an_identity_token() -> None:
+    assert github.workflow(made())["permissions"] == {"contents": "read"}
+    assert "id_tokens" not in gitlab.configuration(made("gitlab"))[".tripoint"]
+
+
+def test_every_job_keeps_its_report_also_when_it_failed() -> None:
+    for name, job in github.workflow(made())["jobs"].items():
+        keep = job["steps"][-1]
+        assert (keep["if"], keep["with"]["path"]) == ("always()", ".tripoint/stg/reports")
+        assert keep["with"]["name"] == name if name.startswith("apply-") else "matrix.stack" in keep["with"]["name"]
+    kept = gitlab.configuration(made("gitlab"))[".tripoint"]["artifacts"]
+    assert kept["when"] == "always"
+    assert kept["reports"]["junit"] == ".tripoint/stg/reports/[0-9]*.xml"
+
+
+def test_two_pipelines_never_work_on_the_same_stack() -> None:
+    """GitHub: one rollout at a time, the one that runs is never cancelled. GitLab: a stack at a time."""
+    concurrency = github.workflow(made())["concurrency"]
+    assert concurrency["group"].startswith("tripoint-stg-")
+    assert concurrency["cancel-in-progress"] == "${{ github.event_name == 'pull_request' }}"
+    groups = {
+        job.get("resource_group")
+        for name, job in gitlab.configuration(made("gitlab")).items()
+        if name.startswith("apply wave")
+    }
+    assert groups == {"tripoint-stg-$STACK"}
+
+
+@pytest.mark.parametrize("path", ["config/my prod.toml", "config/a;b.toml", "config/${{ secrets.X }}.toml", "-x.toml"])
+def test_a_path_that_a_shell_takes_for_more_is_refused(path: str) -> None:
+    environment = parse(raw(), source="test")
+    with pytest.raises(PipelineError, match="is part of commands; allowed: letters, digits"):
+        pipeline_of(environment, graph_of(environment), config=path, ci="github")
 
 
 @pytest.mark.parametrize("ci", list(Ci))
