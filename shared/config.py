@@ -253,8 +253,8 @@ class PipelineSettings(Section):
 
     ``gates`` says before which waves somebody must agree, in the CI's ``environment`` (this one's name when empty).
     ``role_arn`` is assumed with the CI's identity token, for plans ``plan_role_arn`` if that is set; without them the
-    runners bring their credentials. ``runner`` is GitHub's, ``image`` GitLab's: it needs `make`, Python and, on its path,
-    Terraform or OpenTofu.
+    runners bring their credentials. ``runner`` is GitHub's, ``image`` GitLab's: it needs `make`, Python and Terraform
+    or OpenTofu.
     """
 
     branch: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$")] = "main"
