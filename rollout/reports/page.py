@@ -123,16 +123,18 @@ def _timeline(report: Json) -> str:
 
 
 def _bar(stack: Json, end: float) -> str:
-    parts = []
+    parts, notes = [], []
     for span in stack.get("spans", ()):
         begin, stop = float(span["begin"]), float(span["end"])
         note = f"{span['phase']}: {stop - begin:.1f} s, from {begin:.1f} s"
+        notes.append(note)
         parts.append(
             f'<i class="{_class(span["phase"])}" title="{escape(note, quote=True)}" '
             f'style="left: {begin / end:.3%}; width: {(stop - begin) / end:.3%}"></i>'
         )
     failed = " failed" if stack["status"] in _BAD else ""
-    return f'<div class="bar{failed}">{"".join(parts)}</div>'
+    said = escape("; ".join(notes) or "did not run", quote=True)
+    return f'<div class="bar{failed}" role="img" aria-label="{said}">{"".join(parts)}</div>'
 
 
 def _class(phase: str) -> str:
@@ -141,7 +143,7 @@ def _class(phase: str) -> str:
 
 def _stacks(report: Json) -> str:
     numbers = ("seconds", "added", "changed", "destroyed", "resources")
-    head = "".join(f'<th class="n">{name}</th>' for name in numbers)
+    head = "".join(f'<th scope="col" class="n">{name}</th>' for name in numbers)
     rows = []
     for stack in report["stacks"]:
         status = stack["status"]
@@ -153,12 +155,13 @@ def _stacks(report: Json) -> str:
         notes = [stack.get("note", ""), stack.get("reason", ""), *stack.get("retries", ())]
         note = "; ".join(dict.fromkeys(text for text in notes if text))
         rows.append(
-            f'<tr><td>{escape(stack["stack"])}</td><td class="{kind}">{escape(status)}</td>{cells}'
+            f'<tr><th scope="row">{escape(stack["stack"])}</th><td class="{kind}">{escape(status)}</td>{cells}'
             f'<td class="text quiet">{escape(note)}</td></tr>'
         )
     return (
         '<section id="stacks"><h2>Stacks</h2><div class="scroll"><table>'
-        f"<tr><th>stack</th><th>result</th>{head}<th></th></tr>{''.join(rows)}</table></div></section>\n"
+        f'<tr><th scope="col">stack</th><th scope="col">result</th>{head}<th scope="col">why</th></tr>'
+        f"{''.join(rows)}</table></div></section>\n"
     )
 
 
@@ -217,7 +220,7 @@ def _smoke(report: Json) -> str:
         "<tr>" + "".join(f"<td>{escape(str(one.get(name, '')))}</td>" for name in _PAYMENT) + "</tr>"
         for one in report["smoke"]
     )
-    head = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in _PAYMENT)
+    head = "".join(f'<th scope="col">{name.replace("_", " ")}</th>' for name in _PAYMENT)
     table = f"<table><tr>{head}</tr>{rows}</table>"
     return f'<section id="payments"><h2>Payments</h2><div class="scroll">{table}</div></section>\n'
 
@@ -230,7 +233,7 @@ def _outputs(report: Json) -> str:
     if not found:
         return ""
     rows = "".join(
-        f'<tr><td>{escape(name)}</td><td class="text">{escape(_value(value))}</td></tr>'
+        f'<tr><th scope="row">{escape(name)}</th><td class="text">{escape(_value(value))}</td></tr>'
         for name, value in found.items()
     )
     return (
@@ -250,7 +253,8 @@ def _run(report: Json) -> str:
         **{f"peak memory, {name.replace('_', ' ')}": f"{mb} MB" for name, mb in report["peak_memory_mb"].items()},
     }
     rows = "".join(
-        f'<tr><td>{escape(name)}</td><td class="text">{escape(str(value))}</td></tr>' for name, value in facts.items()
+        f'<tr><th scope="row">{escape(name)}</th><td class="text">{escape(str(value))}</td></tr>'
+        for name, value in facts.items()
     )
     return f'<section id="run"><h2>The run</h2><div class="scroll"><table>{rows}</table></div></section>\n'
 

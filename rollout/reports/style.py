@@ -3,9 +3,9 @@
 STYLE = """
 :root { color-scheme: light dark; --ground: #f6f7f9; --card: #fff; --text: #1c2430; --soft: #5c6775; --line: #e3e7ec;
   --good: #12805c; --bad: #c92a2a; --warn: #9a6700; --init: #98a4b3; --plan: #eda100; --apply: #2a78d6;
-  --destroy: #8b5cf6; --other: #1baf7a; }
+  --destroy: #8b5cf6; --other: #1baf7a; --badge: #fff; }
 @media (prefers-color-scheme: dark) { :root { --ground: #12161c; --card: #1b212a; --text: #e8ecf1; --soft: #98a4b3;
-  --line: #2c3440; --good: #4cc38a; --bad: #ff7b72; --warn: #e3b341; --init: #5c6775; } }
+  --line: #2c3440; --good: #4cc38a; --bad: #ff7b72; --warn: #e3b341; --init: #5c6775; --badge: #12161c; } }
 * { box-sizing: border-box; }
 body { margin: 0; padding: 20px; background: var(--ground); color: var(--text);
   font: 14px/1.45 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
@@ -15,7 +15,7 @@ header span { color: var(--soft); overflow-wrap: anywhere; }
 h1 { font-size: 22px; margin: 0; } h2 { font-size: 16px; margin: 0 0 8px; }
 section { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 12px 14px;
   margin-bottom: 12px; min-width: 0; }
-.badge { border-radius: 6px; padding: 2px 8px; font-weight: 600; color: #fff; background: var(--good); }
+.badge { border-radius: 6px; padding: 2px 8px; font-weight: 600; color: var(--badge); background: var(--good); }
 .badge.failed { background: var(--bad); }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(120px, 1fr)); gap: 8px; }
 .tiles div { border: 1px solid var(--line); border-radius: 6px; padding: 6px 10px; }
@@ -38,8 +38,9 @@ section { background: var(--card); border: 1px solid var(--line); border-radius:
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: 3px 10px 3px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-th { color: var(--soft); font-weight: 600; } .n { text-align: right; }
-td:first-child { white-space: nowrap; }
+th { color: var(--soft); font-weight: 600; } th[scope=row] { color: inherit; font-weight: inherit; }
+.n { text-align: right; }
+td:first-child, th[scope=row] { white-space: nowrap; }
 td.text { overflow-wrap: anywhere; min-width: 180px; }
 .good { color: var(--good); } .bad, .danger { color: var(--bad); } .danger { font-weight: 600; }
 .warn { color: var(--warn); } .quiet { color: var(--soft); }

@@ -19,6 +19,7 @@ from rollout.reports.commands import report as report_command
 from rollout.reports.files import find_report, log_tail
 from rollout.reports.junit import junit
 from rollout.reports.page import page
+from rollout.reports.style import STYLE
 from rollout.schedule import Status
 from rollout.terraform import Changes
 from shared.errors import UsageError
@@ -181,3 +182,33 @@ def test_a_log_is_shown_from_its_last_command_on(tmp_path: Path) -> None:
     assert len(tail) == 40
     assert tail[-1] == "=== t exit code 1 after 2 s"
     assert log_tail(tmp_path / "absent.log") == []
+
+
+def luminance(colour: str) -> float:
+    """WCAG 2.2, "relative luminance", of #rgb or #rrggbb."""
+    digits = colour.removeprefix("#")
+    digits = digits if len(digits) == 6 else "".join(2 * digit for digit in digits)
+    parts = [int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_is_written_can_be_read_by_day_and_by_night(scheme: str) -> None:
+    """WCAG 2.2, 1.4.3: a contrast of 4.5 to 1."""
+    light, dark = (dict(re.findall(r"--(\w+): (#\w+)", block)) for block in re.findall(r":root \{(.*?)\}", STYLE, re.S))
+    colours = light if scheme == "light" else light | dark
+    written = [(text, ground) for text in ("text", "soft", "good", "bad", "warn") for ground in ("card",)]
+    written += [("text", "ground"), ("soft", "ground"), ("badge", "good"), ("badge", "bad")]
+    for text, ground in written:
+        lighter, darker = sorted((luminance(colours[text]), luminance(colours[ground])), reverse=True)
+        assert (lighter + 0.05) / (darker + 0.05) >= 4.5, (text, ground)
+
+
+def test_tables_and_bars_can_be_listened_to(tmp_path: Path) -> None:
+    """Every heading of a table says what it heads; what a bar shows is also said in words."""
+    tags = Page(page(run(tmp_path))).tags
+    assert {attributes.get("scope") for tag, attributes in tags if tag == "th"} == {"col", "row"}
+    bars = [attributes for tag, attributes in tags if "bar" in str(attributes.get("class")).split()]
+    assert {bar.get("role") for bar in bars} == {"img"}
+    assert bars[0].get("aria-label") == "init: 1.0 s, from 0.0 s; apply: 9.0 s, from 1.0 s"
