@@ -73,7 +73,7 @@ def drift(run: Run, stacks: Sequence[StackId]) -> None:
     """Look for drift in those of the stacks that are deployed; what is found is in each result's ``drift``."""
     run.reach()
     with run.phase("state"):
-        deployed = run.project.deployed()
+        deployed = run.project.deployed(stacks)
     there = [stack for stack in stacks if stack in deployed]
     run.prepare(there, make_buckets=False)
     run.execute(Graph(dict.fromkeys(there, ())), lambda stack: _look(run, stack))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rollout.state import DeployedStack
+from shared.contracts import StackId
 from shared.errors import TripointError
 
 
@@ -32,6 +33,21 @@ def write(path: Path, flat: Mapping[str, Any]) -> None:
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_text(render(flat), encoding="utf-8")
     draft.replace(path)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """What was written last; nothing where there is no such file."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def of(flat: Mapping[str, Any], stacks: Iterable[StackId]) -> dict[str, Any]:
+    """Those of some stacks."""
+    names = {str(stack) for stack in stacks}
+    return {key: value for key, value in flat.items() if key.rpartition(".")[0] in names}
 
 
 def api_url(flat: Mapping[str, Any], region: str) -> str:

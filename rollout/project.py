@@ -14,7 +14,7 @@ from rollout import outputs
 from rollout.sandbox.existing_secrets import make_up_secrets
 from rollout.sandbox.manager import Sandbox, SandboxError, SandboxStatus
 from rollout.selection import select
-from rollout.state import DeployedStack, StateStore
+from rollout.state import DeployedStack, StateError, StateStore
 from rollout.target import Target, one_line
 from rollout.workspace import Workspace, project_root
 from shared.config import Environment, load
@@ -127,11 +127,22 @@ class Project:
             return {}
         return self.store.deployed(self.graph.order if stacks is None else stacks)
 
-    def write_outputs(self) -> dict[str, Any]:
-        """Write the flat outputs of all that is deployed now, and return them."""
-        flat = outputs.flatten(self.deployed().values())
+    def ground(self, stacks: Iterable[StackId]) -> dict[StackId, DeployedStack]:
+        """What is deployed of these stacks and of all that they build on, and of nothing else: another region's state
+        may be out of reach."""
+        wanted = set(stacks)
+        below = self.graph.all_needs(wanted & set(self.graph.order))
+        return self.deployed(stack for stack in self.graph.order if stack in wanted | below)
+
+    def write_outputs(self) -> tuple[dict[str, Any], dict[StackId, StateError]]:
+        """Write the flat outputs of all that is deployed now; those of a stack whose state is out of reach stay as they
+        were. Returns the outputs, and why which states could not be read."""
+        states, unread = self.store.within_reach(self.graph.order if self.reachable else ())
+        flat = outputs.flatten(states.values())
+        if unread:
+            flat = dict(sorted({**outputs.of(outputs.read(self.workspace.outputs), unread), **flat}.items()))
         outputs.write(self.workspace.outputs, flat)
-        return flat
+        return flat, unread
 
     def read_outputs(self) -> dict[str, Any]:
         """The flat outputs of all that is deployed now."""

@@ -95,6 +95,21 @@ class StateStore:
             states = pool.map(self.read, stacks)
             return {state.stack: state for state in states if state is not None and state.is_deployed}
 
+    def within_reach(self, stacks: Iterable[StackId]) -> tuple[dict[StackId, DeployedStack], dict[StackId, StateError]]:
+        """Those of the stacks that are deployed, and why of which nobody can tell."""
+
+        def look(stack: StackId) -> DeployedStack | StateError | None:
+            try:
+                return self.read(stack)
+            except StateError as error:
+                return error
+
+        wanted = list(stacks)
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            found = dict(zip(wanted, pool.map(look, wanted), strict=True))
+        deployed = {stack: one for stack, one in found.items() if isinstance(one, DeployedStack) and one.is_deployed}
+        return deployed, {stack: one for stack, one in found.items() if isinstance(one, StateError)}
+
     def strays(self, known: Collection[StackId]) -> dict[StackId, DeployedStack]:
         """Stacks that are deployed in the environment's regions and are not among the known ones."""
         with ThreadPoolExecutor(max_workers=8) as pool:
@@ -193,10 +208,12 @@ class StateStore:
 
     # -- buckets ----------------------------------------------------------------------------------
 
-    def create_buckets(self) -> list[str]:
-        """Make every region's state bucket, or bring an existing one to what it must be. Returns those made new."""
+    def create_buckets(self, regions: Collection[str] | None = None) -> list[str]:
+        """Make the state buckets of these regions (default: all), or bring existing ones to what they must be. Returns
+        those made new."""
         with ThreadPoolExecutor(max_workers=8) as pool:
-            made = list(pool.map(self._create_bucket, self._environment.regions))
+            wanted = [region for region in self._environment.regions if regions is None or region in regions]
+            made = list(pool.map(self._create_bucket, wanted))
         return [name for name in made if name is not None]
 
     def remove_buckets(self) -> list[str]:

@@ -37,7 +37,7 @@ def deploy(run: Run, stacks: Sequence[StackId], *, retire: bool = False, every: 
     graph = run.project.graph
     run.reach()
     with run.phase("state"):
-        deployed = run.project.deployed()
+        deployed = run.project.ground(stacks)
         outputs = {stack: state.outputs for stack, state in deployed.items()}
         strays = run.strays(stacks)
     selection.check_upstream(graph, stacks, outputs, run.promised, lambda stack: run.project.spec(stack).owner)

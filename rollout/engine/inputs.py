@@ -18,6 +18,7 @@ from rollout.state import DeployedStack
 from shared.site import state_key
 
 SCHEMA = 1
+_MAPS = ("outputs", "ground", "tools")
 
 # Data sources whose answer follows from their arguments, or from what other stacks of ours have made. With any other
 # one, only a plan can tell whether something is to be done.
@@ -129,10 +130,17 @@ def parse_record(body: bytes) -> ApplyRecord | None:
             applied_at=str(found["applied_at"]),
             rebuilt=str(found["rebuilt"]),
             changed=str(found["changed"]),
-            inputs=Inputs(**found["inputs"]),
+            inputs=_inputs(found["inputs"]),
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _inputs(found: Mapping[str, Any]) -> Inputs:
+    return Inputs(
+        document=str(found["document"]),
+        **{name: {str(key): str(value) for key, value in found[name].items()} for name in _MAPS},
+    )
 
 
 def reads_of(document: bytes) -> Reads:

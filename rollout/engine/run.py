@@ -149,7 +149,7 @@ class Run:
         self.report.versions |= {"terraform": str(self._tool), "provider": "not needed", "python": python_version()}
         if make_buckets:
             with self.phase("state"):
-                made = project.store.create_buckets()
+                made = project.store.create_buckets({stack.region for stack in stacks})
             what = f"made: {', '.join(made)}" if made else "are there"
             self.say(f"state buckets {what}")
         if provider:
@@ -212,11 +212,17 @@ class Run:
         shown = self.project.workspace.shown(self.project.workspace.outputs)
         try:
             with self.phase("outputs"):
-                flat = self.report.outputs = self.project.write_outputs()
+                flat, unread = self.project.write_outputs()
+                self.report.outputs = flat
         except (TripointError, OSError) as error:
             self.report.error.append(f"{shown} could not be written: {one_line(error)}")
             return
         self.say(f"{counted(len(flat), 'output')} written to {shown}")
+        for stack, why in unread.items():
+            if stack in self._results:
+                self.report.error.append(str(why))
+            else:
+                self.say(f"{why}; its outputs are as they were")
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -311,7 +317,8 @@ class Run:
         with suppress(StateError):
             state = self.project.store.read(stack)
             result.resources = state.resources if state else 0
-        result.seconds = time.monotonic() - begin
+        # A stack that others let go of first comes twice.
+        result.seconds += time.monotonic() - begin
         return result.status
 
     def _explain(self, stack: StackId, error: TerraformError) -> list[str]:

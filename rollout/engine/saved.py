@@ -43,7 +43,7 @@ def apply_saved(run: Run, folder: PlanFolder) -> None:
     run.reach()
     with run.phase("state"):
         change.await_others(run, entries)
-        deployed = run.project.deployed()
+        deployed = run.project.ground(entries)
         states = {stack: run.project.store.read(stack) for stack in entries}
     run.prepare(list(entries), make_buckets=False)
     journal = folder.journal()

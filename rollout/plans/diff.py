@@ -49,7 +49,7 @@ def diff(run: Run, stacks: Sequence[StackId], *, details: bool = False, save: Pl
     with run.phase("state"):
         if save is not None:
             change.await_others(run, stacks)
-        deployed = project.deployed()
+        deployed = project.ground(stacks)
         strays = run.strays(stacks)
     run.prepare(stacks, make_buckets=save is not None)
     for stray in strays:

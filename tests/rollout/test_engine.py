@@ -123,8 +123,11 @@ class FakeStore:
     world: Path
     buckets: bool = False
     held: dict[StackId, StateLock] = field(default_factory=dict)
+    down: set[str] = field(default_factory=set)
 
     def read(self, stack: StackId) -> DeployedStack | None:
+        if stack.region in self.down:
+            raise StateError(f"state of {stack}: Connect timeout on endpoint URL")
         path = self.world / "states" / str(stack)
         if not path.exists():
             return None
@@ -137,6 +140,9 @@ class FakeStore:
 
     def deployed(self, stacks: Iterable[StackId]) -> dict[StackId, DeployedStack]:
         return {stack: state for stack in stacks if (state := self.read(stack)) is not None}
+
+    def within_reach(self, stacks: Iterable[StackId]) -> tuple[dict[StackId, DeployedStack], dict[StackId, StateError]]:
+        return StateStore.within_reach(cast(StateStore, self), stacks)
 
     def strays(self, known: Collection[StackId]) -> dict[StackId, DeployedStack]:
         names = sorted(path.name for path in (self.world / "states").iterdir())
@@ -169,7 +175,8 @@ class FakeStore:
     def has_bucket(self, region: str) -> bool:
         return self.buckets
 
-    def create_buckets(self) -> list[str]:
+    def create_buckets(self, regions: Collection[str]) -> list[str]:
+        assert not self.down & set(regions), "out of reach"
         made = [] if self.buckets else ["a-bucket"]
         self.buckets = True
         return made
@@ -338,6 +345,27 @@ def test_who_holds_on_to_what_somebody_deleted_and_we_made_anew_is_planned(
     assert set(world.calls("apply")[before:]) == {
         "data-eu-west-1", "data-links-us-east-1", "data-links-eu-west-1", "compute-us-east-1",
     }  # fmt: skip
+
+
+def test_a_region_whose_state_is_out_of_reach_stops_nothing_that_does_not_build_on_it(
+    world: World, tmp_path: Path
+) -> None:
+    """LAY-04, LAY-06: the other region can be changed, and its plans made and applied."""
+    world.engine().deploy(GRAPH.order)
+    before = world.flat()
+    world.store.down = {"eu-west-1"}
+    [network, compute, links] = ids("network-us-east-1", "compute-us-east-1", "data-links-us-east-1")
+    world.behave(str(network), outputs={"vpc_id": "vpc-new", "subnet_ids": []})
+    report = world.engine().deploy([network, compute])
+    assert report.ok
+    assert world.calls("apply")[-2:] == [str(network), str(compute)]
+    assert world.flat() == before | {f"{network}.vpc_id": "vpc-new", f"{network}.subnet_ids": []}
+    assert any(said.endswith("; its outputs are as they were") for said in world.recorder.said)
+    folder = PlanFolder(tmp_path / "plans")
+    assert world.engine().diff([network], save=folder).ok
+    assert world.engine().apply_saved(folder).ok
+    with pytest.raises(StateError, match="state of data-eu-west-1: Connect timeout"):
+        world.engine().deploy([links])
 
 
 def withdrawing(world: World) -> tuple[StackId, StackId]:

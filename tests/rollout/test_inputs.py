@@ -101,6 +101,10 @@ def test_a_record_is_read_as_it_was_written_and_another_schema_is_none() -> None
     assert parse_record(written.render().replace(b'"schema": 1', b'"schema": 2')) is None
     assert parse_record(b"{") is None
     assert parse_record(b"[]") is None
+    for name, value in (("tools", 7), ("outputs", None), ("ground", [])):
+        changed = json.loads(written.render())
+        changed["inputs"][name] = value
+        assert parse_record(json.dumps(changed).encode()) is None
 
 
 @pytest.mark.parametrize(
