@@ -43,6 +43,12 @@ _CRASHED = (
     "The plugin encountered an error",
     "Reattachment process not found",
 )
+# Diagnostics that leave open whether AWS has done what it was asked for: the answer was lost, or is an excuse.
+_UNANSWERED = re.compile(
+    r"StatusCode: 50[0234]|ServiceUnavailable|Service Unavailable|InternalServer|InternalFailure|InternalError"
+    r"|RequestTimeout|i/o timeout|Client\.Timeout"
+    r"|connection reset by peer|broken pipe|unexpected EOF|: EOF\b|http2: client connection lost"
+)
 _KEPT_LOG_BYTES = 4_000_000
 _TAIL = 12
 # How much of an error goes into reports and onto consoles; the log has all of it.
@@ -500,6 +506,11 @@ def _untold(phase: str) -> str:
 def crashed(text: str) -> bool:
     """Whether an error says that the provider died under Terraform."""
     return any(sign in text for sign in _CRASHED)
+
+
+def unanswered(text: str) -> bool:
+    """Whether an error leaves open if what was asked for was done."""
+    return _UNANSWERED.search(text) is not None
 
 
 def _nobody(transcript: Transcript) -> None:

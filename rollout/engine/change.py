@@ -22,7 +22,7 @@ from rollout.recovery.adoption import Adoption
 from rollout.recovery.journal import Creation, creations
 from rollout.schedule import Status
 from rollout.state import StateError, StateLock
-from rollout.terraform import LOCK_TIMEOUT_S, Holding, StackTerraform, TerraformError
+from rollout.terraform import LOCK_TIMEOUT_S, Changes, Holding, StackTerraform, TerraformError
 from shared.contracts import StackId
 from shared.errors import TripointError
 
@@ -61,10 +61,19 @@ def apply(run: Run, stack: StackId, uptodate: UpToDate, verdict: Verdict) -> Sta
         # Until an apply has succeeded, nobody may take the stack for one that is as it should be.
         run.project.store.delete_document(stack, RECORD)
         terraform = ready(run, stack, attempt)
-        with _adoption(run, stack).prepared(terraform, _made(attempt)) as imports, run.timed(stack, "apply"):
-            changes = _persistently(run, stack, lambda: terraform.apply(run.listener(stack)))
+        taken_in: dict[str, str] = {}
+
+        def once() -> Changes:
+            # A try whose answer was lost may have made more than the state knows, as a run that was cut off.
+            made = _made(attempt, again=bool(result.retries))
+            with _adoption(run, stack).prepared(terraform, made) as imports:
+                taken_in.update(imports)
+                return terraform.apply(run.listener(stack))
+
+        with run.timed(stack, "apply"):
+            changes = _persistently(run, stack, once)
         # Of a try that failed nobody knows what it did.
-        known = not (imports or result.retries)
+        known = not (taken_in or result.retries)
         uptodate.write(stack, verdict, changes if known else None)
     # A stack that others let go of first is applied twice.
     result.changes += changes
@@ -266,9 +275,9 @@ def _persistently(run: Run, stack: StackId, work: Callable[[], T]) -> T:
                 time.sleep(0.2)
 
 
-def _made(attempt: Attempt) -> dict[str, Creation]:
-    """What an attempt that was cut off made or was making."""
-    if attempt.cut_off is None or not attempt.journal.exists():
+def _made(attempt: Attempt, *, again: bool = False) -> dict[str, Creation]:
+    """What an attempt that was cut off made or was making; ``again``: also what this one did before."""
+    if (attempt.cut_off is None and not again) or not attempt.journal.exists():
         return {}
     return creations(attempt.journal.read_text(encoding="utf-8", errors="replace").splitlines())
 

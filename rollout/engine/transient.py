@@ -2,8 +2,8 @@
 
 Only what is known to pass is tried again: a retry of anything else hides a fault and costs minutes. Terraform's AWS
 provider retries throttling itself, 25 times; what gets here outlasted that, or befell a call that it doesn't retry.
-Everything that was made before the error is in the state, so a second apply goes on where the first one ended. A lock
-that somebody holds and a provider that crashed are not among these errors.
+What was made before the error is in the state, and what was being made when an answer was lost is looked for, so a second
+apply goes on where the first one ended. A lock that somebody holds and a provider that crashed are not among these errors.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _KNOWN: tuple[tuple[str, str], ...] = (
     (r"ServiceUnavailable|Service Unavailable|InternalServer|InternalFailure|InternalError", "AWS had an error"),
     (r"StatusCode: 50[0234]", "AWS had an error"),
     (r"RequestTimeout|i/o timeout|TLS handshake timeout|Client\.Timeout", "no answer in time"),
-    (r"connection reset by peer|broken pipe|unexpected EOF|http2: client connection lost", "connection lost"),
+    (r"connection reset by peer|broken pipe|unexpected EOF|: EOF\b|http2: client connection lost", "connection lost"),
     (r"use of closed network connection|server misbehaving|Temporary failure in name resolution", "connection lost"),
     (r"OperationAborted|conflicting conditional operation", "another operation is under way"),
     (r"ConcurrentModification|concurrent modification|OptimisticLock", "another operation is under way"),

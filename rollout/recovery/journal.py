@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from rollout.terraform import MALFORMED, crashed, describe
+from rollout.terraform import MALFORMED, crashed, describe, unanswered
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ def _read(message: Mapping[str, Any], found: dict[str, Creation], refused: set[s
     address, kind = str(resource.get("addr", "")), message.get("type")
     if kind == "diagnostic":
         diagnostic = message["diagnostic"]
-        if diagnostic.get("severity") == "error" and not crashed("\n".join(describe(diagnostic))):
+        text = "\n".join(describe(diagnostic))
+        if diagnostic.get("severity") == "error" and not crashed(text) and not unanswered(text):
             refused.add(str(diagnostic.get("address") or ""))
     elif kind == "apply_start" and hook.get("action") == "create":
         found[address] = Creation(address, str(resource.get("resource_type", "")))

@@ -66,8 +66,12 @@ if how.get("unsaved"):
     pathlib.Path("errored.tfstate").write_text(how["unsaved"])
     sys.exit(1)
 tries = [line for line in open(world / "calls") if line.split() == [phase, stack]]
-if how.get("error") and len(tries) <= how.get("times", 99):
-    say("diagnostic", diagnostic={"severity": "error", "summary": how["error"], "detail": ""})
+table = {"addr": "aws_dynamodb_table.t", "resource_type": "aws_dynamodb_table"}
+if how.get("being_made") and phase == "apply" and len(tries) == 1:
+    say("apply_start", hook={"action": "create", "resource": table})
+if how.get("error") and len(tries) <= how.get("times", 99) and not (how.get("being_made") and phase == "plan"):
+    where = {"address": table["addr"]} if how.get("being_made") else {}
+    say("diagnostic", diagnostic={"severity": "error", "summary": how["error"], "detail": "", **where})
     sys.exit(1)
 if how.get("wait"):
     stopped = []
@@ -91,6 +95,10 @@ if phase == "plan":
     summary("plan", add=2 * (actions == ["create"]), remove=2 * (actions == ["delete"]))
     changes = [{"address": f"aws_vpc.{name}", "mode": "managed", "type": "aws_vpc", "change": {"actions": actions}}
         for name in "ab"]
+    if how.get("being_made"):
+        actions = ["no-op" if pathlib.Path("tripoint_imports.tf.json").exists() else "create"]
+        changes.append({"address": table["addr"], "mode": "managed", "type": table["resource_type"],
+            "change": {"actions": actions, "after": {"name": "payments"}}})
     for out in (word.removeprefix("-out=") for word in sys.argv if word.startswith("-out=")):
         drift = [{"address": f"aws_vpc.{number}", "change": {"actions": ["delete"]}} for number in range(gone)]
         lost = {name: {"actions": ["delete"]} for name in how.get("lost", [])}
@@ -918,3 +926,27 @@ def test_two_engines_at_once_the_second_looks_again_when_the_first_is_done(world
     second.join(60)
     [result] = reports[0].stacks
     assert (result.status, result.reason[:15]) == ("up-to-date", "nothing changed")
+
+
+@pytest.mark.parametrize(
+    ("error", "looked_for"),
+    [
+        ("creating table: read tcp 127.0.0.1:1->127.0.0.1:2: connection reset by peer", True),
+        ("creating table: https response error StatusCode: 503, ServiceUnavailable", True),
+        ("creating table: ThrottlingException: Rate exceeded", False),
+    ],
+    ids=["connection lost", "an excuse", "throttled"],
+)
+def test_what_was_being_made_when_an_answer_was_lost_is_taken_in_and_not_made_twice(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: str, looked_for: bool
+) -> None:
+    """Without that, the second try meets its own "already exists"."""
+    monkeypatch.setattr(transient, "wait_s", lambda retry: 0.0)
+    [stack] = ids("network-us-east-1")
+    world.behave(str(stack), error=error, times=1, being_made=True)
+    report = world.engine().deploy([stack])
+    assert statuses(report) == {str(stack): "applied"}
+    assert len(report.stacks[0].retries) == 1
+    assert world.calls("apply-with-imports") == ([str(stack)] if looked_for else [])
+    taken = f"{stack}: aws_dynamodb_table.t is there (payments) and was not recorded: taken into the state"
+    assert (taken in world.recorder.said) is looked_for
