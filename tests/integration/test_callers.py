@@ -49,9 +49,9 @@ def refused(answer: httpx.Response) -> bool:
 def test_nobody_gets_in_without_a_signature(deployment: Deployment) -> None:
     """PAY-08, PAY-13: an unsigned call is told no more than that there is no such path."""
     url = deployment.output("edge", REGION, "api_url")
-    assert refused(httpx.post(f"{url}/payments", json=ORDER, headers={"Idempotency-Key": "k"}))
-    assert refused(httpx.get(f"{url}/payments/pay_{'a' * 26}"))
-    assert refused(httpx.get(f"{url}/payments/pay_{'a' * 26}/payer"))
+    assert refused(httpx.post(f"{url}/payments", json=ORDER, headers={"Idempotency-Key": "k"}, timeout=60))
+    assert refused(httpx.get(f"{url}/payments/pay_{'a' * 26}", timeout=60))
+    assert refused(httpx.get(f"{url}/payments/pay_{'a' * 26}/payer", timeout=60))
 
 
 def test_a_wrong_signature_is_refused(deployment: Deployment) -> None:
@@ -112,7 +112,7 @@ def test_a_principal_without_the_permission_is_refused(deployment: Deployment) -
 def test_the_health_check_is_open_and_says_nothing_else(deployment: Deployment, path: str) -> None:
     """PAY-08: one word for Route 53's checkers."""
     for region in deployment.regions:
-        answer = httpx.get(deployment.output("edge", region, "api_url") + path)
+        answer = httpx.get(deployment.output("edge", region, "api_url") + path, timeout=60)
         assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
 

@@ -25,7 +25,7 @@ def test_nothing_is_lost_or_doubled_when_a_region_goes_down_in_mid_load(deployme
     assert found["figures"]["submitted twice"] > 0
     assert found["outage"]["requests that failed on it"] > 0
     assert found["outage"]["payments accepted by the others meanwhile"] > 0
-    faults = httpx.get(f"{deployment.environment.target.endpoint}/_ministack/faults").json()["faults"]
+    faults = httpx.get(f"{deployment.environment.target.endpoint}/_ministack/faults", timeout=60).json()["faults"]
     assert not any(faults[kind] for kind in ("down", "crashes", "throttles", "lag"))
 
 

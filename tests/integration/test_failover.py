@@ -82,11 +82,11 @@ def without_arrivals(deployment: Deployment, region: str) -> Iterator[None]:
 def down(deployment: Deployment, region: str) -> Iterator[None]:
     """A region stops, and comes back."""
     faults = f"{deployment.environment.target.endpoint}/_ministack/faults"
-    httpx.put(faults, json={"down": [region]}).raise_for_status()
+    httpx.put(faults, json={"down": [region]}, timeout=60).raise_for_status()
     try:
         yield
     finally:
-        httpx.put(faults, json={}).raise_for_status()
+        httpx.put(faults, json={}, timeout=60).raise_for_status()
 
 
 def test_payment_whose_workflow_never_started_is_started_by_the_sweeper(deployment: Deployment) -> None:

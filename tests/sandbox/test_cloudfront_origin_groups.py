@@ -75,7 +75,7 @@ def admit(aws: Clients, region: str, name: str, arn: str) -> None:
 
 
 def get(aws: Clients, host: str, key: str) -> httpx.Response:
-    return httpx.get(f"{aws.endpoint}/{key}", headers={"Host": host})
+    return httpx.get(f"{aws.endpoint}/{key}", headers={"Host": host}, timeout=60)
 
 
 def served(aws: Clients, codes: list[int]) -> tuple[str, dict[str, str]]:
@@ -125,5 +125,5 @@ def test_upstream_knows_no_groups(plain_aws: Clients) -> None:
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 def test_only_reading_fails_over(aws: Clients, method: str) -> None:
     host, _ = served(aws, FAILOVER_CODES)
-    asked = httpx.request(method, f"{aws.endpoint}/only-{AWAY}", headers={"Host": host})
+    asked = httpx.request(method, f"{aws.endpoint}/only-{AWAY}", headers={"Host": host}, timeout=60)
     assert asked.status_code == 403

@@ -251,6 +251,7 @@ def test_the_query_protocol_describes_alarms_in_full(aws: Clients) -> None:
             "Authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/monitoring/aws4_request, "
             "SignedHeaders=host, Signature=0"
         },
+        timeout=60,
     ).text
     for part in (
         "<Expression>100 * FILL(failed, 0) / total</Expression>",

@@ -81,7 +81,7 @@ def queue_policy(arn: str, service: str, source: str) -> str:
 
 def asked(aws: Clients, action: str, **wanted: Any) -> list[dict[str, Any]]:
     """The recorded calls of an action."""
-    calls = httpx.get(f"{aws.endpoint}/_ministack/iam").json()["calls"]
+    calls = httpx.get(f"{aws.endpoint}/_ministack/iam", timeout=60).json()["calls"]
     return [call for call in calls if call["action"] == action and wanted.items() <= call.items()]
 
 
@@ -531,9 +531,9 @@ def test_api_invokes_a_function_as_the_functions_policy_allows(strict: Clients) 
     )
     gateway.create_deployment(restApiId=api, stageName="live")
     url = f"{strict.endpoint}/restapis/{api}/live/_user_request_/"
-    assert httpx.get(url).status_code == 500
+    assert httpx.get(url, timeout=60).status_code == 500
     admit(strict, "fronted", "apigateway.amazonaws.com", f"arn:aws:execute-api:{HOME}:{ACCOUNT}:{api}/live/GET/")
-    assert httpx.get(url).text == "fine"
+    assert httpx.get(url, timeout=60).text == "fine"
 
 
 def test_log_group_takes_a_key_only_if_the_keys_policy_admits_the_logs(strict: Clients) -> None:
@@ -585,18 +585,18 @@ def test_flow_log_tells_that_its_role_may_not_write(strict: Clients) -> None:
 
 def test_calls_are_recorded_with_the_scenario_they_came_in(strict: Clients) -> None:
     function(strict, "recorded")
-    httpx.put(f"{strict.endpoint}/_ministack/iam/scenario/a-payment")
+    httpx.put(f"{strict.endpoint}/_ministack/iam/scenario/a-payment", timeout=60)
     strict.invoke("recorded")
     (call,) = asked(strict, "logs:CreateLogStream", principal=f"arn:aws:iam::{ACCOUNT}:role/recorded")
     assert (call["allowed"], call["decided_by"], call["scenarios"]) == (False, "identity", ["a-payment"])
-    policies = httpx.get(f"{strict.endpoint}/_ministack/iam").json()["roles"]
+    policies = httpx.get(f"{strict.endpoint}/_ministack/iam", timeout=60).json()["roles"]
     assert policies[f"arn:aws:iam::{ACCOUNT}:role/recorded"]["trust"]["Statement"]
 
 
 def test_nothing_is_asked_when_iam_is_not_enforced(aws: Clients) -> None:
     aws.function("unasked", ANSWERS)
     assert not aws.invoke("unasked")["error"]
-    assert httpx.get(f"{aws.endpoint}/_ministack/iam").json()["calls"] == []
+    assert httpx.get(f"{aws.endpoint}/_ministack/iam", timeout=60).json()["calls"] == []
 
 
 def test_a_refused_caller_gets_the_apis_own_answer_and_nobody_is_asked_about_a_path_that_is_not_there(
@@ -626,7 +626,7 @@ def test_a_refused_caller_gets_the_apis_own_answer_and_nobody_is_asked_about_a_p
     def get(path: str) -> httpx.Response:
         request = AWSRequest("GET", f"{url}{path}")
         SigV4Auth(by, "execute-api", HOME).add_auth(request)
-        return httpx.get(request.url, headers=dict(request.headers))
+        return httpx.get(request.url, headers=dict(request.headers), timeout=60)
 
     assert (get("/things").status_code, get("/things").json()) == (403, {"code": "ACCESS_DENIED"})
     assert get("/nothing").status_code == 404

@@ -41,13 +41,13 @@ def faults(sandbox: Sandbox) -> Iterator[Ask]:
     url = f"{sandbox.endpoint}/_ministack/faults"
 
     def ask(**document: Any) -> dict[str, Any]:
-        answer = httpx.put(url, json=document)
+        answer = httpx.put(url, json=document, timeout=60)
         assert answer.status_code == 200, answer.text
         told: dict[str, Any] = answer.json()
         return told
 
     yield ask
-    httpx.delete(url)
+    httpx.delete(url, timeout=60)
 
 
 @pytest.fixture(scope="module")
@@ -59,12 +59,12 @@ def writes(aws: Clients) -> str:
 
 
 def struck(sandbox: Sandbox) -> dict[str, int]:
-    found: dict[str, int] = httpx.get(f"{sandbox.endpoint}/_ministack/faults").json()["struck"]
+    found: dict[str, int] = httpx.get(f"{sandbox.endpoint}/_ministack/faults", timeout=60).json()["struck"]
     return found
 
 
 def test_there_are_no_faults_unless_asked_for(sandbox: Sandbox) -> None:
-    told = httpx.get(f"{sandbox.endpoint}/_ministack/faults").json()
+    told = httpx.get(f"{sandbox.endpoint}/_ministack/faults", timeout=60).json()
     assert told["faults"] == Faults().as_document() | {"down": [], "crashes": [], "throttles": [], "lag": []}
 
 
@@ -319,9 +319,9 @@ def test_an_api_answers_for_its_function_as_it_says(
     aws: Clients, writes: str, faults: Ask, document: dict[str, Any]
 ) -> None:
     url = api(aws, writes, HOME)
-    assert httpx.get(url).text == "done"
+    assert httpx.get(url, timeout=60).text == "done"
     faults(**document)
-    answer = httpx.get(url)
+    answer = httpx.get(url, timeout=60)
     assert (answer.status_code, answer.headers.get("Retry-After")) == (503, "1")
 
 
@@ -329,14 +329,14 @@ def test_upstream_still_answers_past_the_apis_own_response(plain_aws: Clients) -
     plain_aws.function("writes", WRITES)
     url = api(plain_aws, "writes", HOME)
     plain_aws("lambda").put_function_concurrency(FunctionName="writes", ReservedConcurrentExecutions=0)
-    answer = httpx.get(url)
+    answer = httpx.get(url, timeout=60)
     assert (answer.status_code, answer.headers.get("Retry-After")) == (429, None)
 
 
 def test_an_api_of_a_region_that_is_down_answers_nothing_of_its_own(aws: Clients, writes: str, faults: Ask) -> None:
     away, home = api(aws, writes, AWAY), api(aws, writes, HOME)
     faults(down=[AWAY])
-    assert (httpx.get(away).status_code, httpx.get(home).status_code) == (500, 200)
-    assert "Retry-After" not in httpx.get(away).headers
+    assert (httpx.get(away, timeout=60).status_code, httpx.get(home, timeout=60).status_code) == (500, 200)
+    assert "Retry-After" not in httpx.get(away, timeout=60).headers
     faults()
-    assert httpx.get(away).status_code == 200
+    assert httpx.get(away, timeout=60).status_code == 200

@@ -289,7 +289,7 @@ def domain_of_each_region(aws: Clients) -> bool:
         )
         gateway.create_deployment(restApiId=api["id"], stageName="live")
         gateway.create_base_path_mapping(domainName=name, basePath="api", restApiId=api["id"], stage="live")
-        answer = httpx.get(f"{aws.endpoint}/api/", headers={"Host": endpoint["regionalDomainName"]})
+        answer = httpx.get(f"{aws.endpoint}/api/", headers={"Host": endpoint["regionalDomainName"]}, timeout=60)
         answers.append(answer.json()["region"])
     return answers == [HOME, AWAY]
 

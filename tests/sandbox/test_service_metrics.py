@@ -49,8 +49,8 @@ def access_log(aws: Clients, name: str) -> list[dict[str, Any]]:
 
 def test_requests_are_counted_and_written_to_the_access_log(aws: Clients) -> None:
     url = deploy_api(aws, "counted-api")
-    assert httpx.get(f"{url}/health").status_code == 200
-    assert httpx.get(f"{url}/nowhere").status_code == 403
+    assert httpx.get(f"{url}/health", timeout=60).status_code == 200
+    assert httpx.get(f"{url}/nowhere", timeout=60).status_code == 403
     assert access_log(aws, "counted-api") == [
         {"path": "/health", "status": "200", "error": "-"},
         {"path": "", "status": "403", "error": "Missing Authentication Token"},
@@ -61,7 +61,7 @@ def test_requests_are_counted_and_written_to_the_access_log(aws: Clients) -> Non
 
 def test_upstream_still_neither_logs_nor_counts_requests(plain_aws: Clients) -> None:
     url = deploy_api(plain_aws, "counted-api")
-    assert httpx.get(f"{url}/health").status_code == 200
+    assert httpx.get(f"{url}/health", timeout=60).status_code == 200
     assert access_log(plain_aws, "counted-api") == []
     assert metrics(plain_aws, "AWS/ApiGateway", "ApiName", "counted-api") == set()
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from shared.config import Environment, load
+from shared.tags import PIPELINE_TAGS
 from stacks.synth import synthesize
 
 
@@ -59,7 +60,10 @@ def synthesis(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Synth
         if name not in _DONE:
             environment = load(Path("config") / name)
             out = tmp_path_factory.mktemp(name.removesuffix(".toml"))
-            synthesize(environment, out=out, functions=Path(".tripoint/functions"))
+            with pytest.MonkeyPatch.context() as patch:
+                for variable in PIPELINE_TAGS:  # those of the pipeline that runs the tests
+                    patch.delenv(variable, raising=False)
+                synthesize(environment, out=out, functions=Path(".tripoint/functions"))
             _DONE[name] = Synthesized(environment, out)
         return _DONE[name]
 

@@ -152,7 +152,7 @@ def test_processing_over_http_answers_the_summary_to_principals_of_the_account(
         bucket, api = Bucket(full, region), full.operator(region)
         version = bucket.put()
         # API Gateway answers an unsigned request as if the path were not there; a merchant may not call it.
-        assert httpx.post(f"{api.url}/process", json={"key": bucket.key}).status_code == 404
+        assert httpx.post(f"{api.url}/process", json={"key": bucket.key}, timeout=60).status_code == 404
 
         def answered(api: Any = api, bucket: Bucket = bucket) -> Any:
             answer = api.post("/process", {"key": bucket.key})
