@@ -126,6 +126,8 @@ class Run:
         """Have the sandbox running, or make sure that the account is the configured one."""
         project = self.project
         if project.environment.is_sandbox:
+            if project.sandbox.died:
+                self.say("the sandbox had ended without being stopped: what was deployed is gone, it starts empty")
             with self.phase("sandbox"):
                 project.start_sandbox()
             self.say(f"sandbox answers at {project.environment.target.endpoint}")

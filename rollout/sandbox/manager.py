@@ -174,6 +174,11 @@ class Sandbox:
             log=self.log,
         )
 
+    @property
+    def died(self) -> bool:
+        """Whether it ended without having been stopped: by a kill, a crash or with the machine."""
+        return self._record().get("endpoint") == self.endpoint and self._running_pid() is None
+
     # -- starting ---------------------------------------------------------------------------------
 
     def _start(self) -> int:

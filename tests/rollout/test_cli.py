@@ -308,3 +308,19 @@ def test_a_rollout_whose_payments_cannot_be_sent_leaves_its_report(
     report = json.loads((tripoint.folder / "home" / "t1" / "reports" / "last.json").read_text())
     assert (answer.code, report["ok"], report["interrupted"]) == (code, False, code == 130)
     assert report["error"] == (["smoke: no api_url"] if code == 1 else [])
+
+
+def test_what_was_deployed_in_a_sandbox_that_died_is_said_to_be_gone(
+    tripoint: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(project: Project) -> None:
+        raise TripointError("not in this test")
+
+    monkeypatch.setattr(Project, "start_sandbox", start)
+    config = tripoint.config()
+    assert "ended" not in tripoint("deploy", "network", "--config", config).out
+    record = tripoint.folder / "home" / "t1" / "sandbox" / "sandbox.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(json.dumps({"pid": 2**22 + 1, "endpoint": "http://127.0.0.1:20001", "birth": 1}))
+    said = "the sandbox had ended without being stopped: what was deployed is gone, it starts empty"
+    assert said in tripoint("deploy", "network", "--config", config).out.splitlines()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -179,3 +181,18 @@ def test_the_environment_leads_to_the_sandbox_and_nowhere_else(sandbox: Sandbox)
     assert "AWS_SESSION_TOKEN" not in environment
     assert environment["AWS_ENDPOINT_URL"] == sandbox.endpoint
     assert httpx.get(f"{environment['AWS_ENDPOINT_URL']}/_ministack/health").status_code == 200
+
+
+def test_who_starts_it_again_after_it_died_can_know_that_all_is_gone(own: Sandbox) -> None:
+    assert not own.died
+    pid = own.up().pid or 0
+    assert not own.died
+    os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    while not own.died and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert own.died
+    own.up()
+    assert not own.died
+    own.down()
+    assert not own.died
