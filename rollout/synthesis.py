@@ -53,7 +53,7 @@ class Synthesis:
         """One line for people."""
         parts = [f"{counted(len(self.written), 'stack')} synthesized in {seconds:.1f} s"] if self.written else []
         if self.unchanged:
-            parts.append(f"{counted(len(self.unchanged), 'stack')} unchanged since their synthesis of {self.since}")
+            parts.append(f"{counted(len(self.unchanged), 'stack')} unchanged since the synthesis of {self.since}")
         return ", ".join(parts)
 
 

@@ -352,7 +352,8 @@ class Run:
             self._interrupts_told = self._interrupts.count
             if not self._children.interrupted:
                 running = self._children.interrupt()
-                self.say(f"interrupted: {running} running Terraform finish what they do, nothing new starts")
+                what = f"{counted(running, 'Terraform')} may finish what was begun" if running else "no Terraform runs"
+                self.say(f"interrupted: {what}, nothing new starts")
             else:
                 self.say("still waiting for Terraform to finish; killing it would leave locks behind")
         return self._children.interrupted

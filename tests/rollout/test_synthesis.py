@@ -70,14 +70,14 @@ def test_unchanged_inputs_are_not_synthesized_again(place: Place) -> None:
     again = place.synthesize()
     assert (again.written, again.unchanged) == ((), (ONE,))
     assert document.stat().st_mtime_ns == written
-    assert again.told(0.1) == f"1 stack unchanged since their synthesis of {again.since}"
+    assert again.told(0.1) == f"1 stack unchanged since the synthesis of {again.since}"
 
 
 def test_a_stack_that_was_not_asked_for_before_is_synthesized_alone(place: Place) -> None:
     place.synthesize(ONE)
     found = place.synthesize(ONE, OTHER)
     assert (found.written, found.unchanged) == ((OTHER,), (ONE,))
-    assert found.told(1.25) == f"1 stack synthesized in 1.2 s, 1 stack unchanged since their synthesis of {found.since}"
+    assert found.told(1.25) == f"1 stack synthesized in 1.2 s, 1 stack unchanged since the synthesis of {found.since}"
 
 
 def _touch_terraform(place: Place) -> None:
