@@ -2,8 +2,9 @@
 
 Only what is known to pass is tried again: a retry of anything else hides a fault and costs minutes. Terraform's AWS
 provider retries throttling itself, 25 times; what gets here outlasted that, or befell a call that it doesn't retry.
-What was made before the error is in the state, and what was being made when an answer was lost is looked for, so a second
-apply goes on where the first one ended. A lock that somebody holds and a provider that crashed are not among these errors.
+What was made before the error is in the state, and what was being made when an answer was lost is looked for, so a
+second apply goes on where the first one ended. A lock that somebody holds and a provider that crashed are not among
+these errors.
 """
 
 from __future__ import annotations
