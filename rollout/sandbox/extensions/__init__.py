@@ -37,6 +37,7 @@ from rollout.sandbox.extensions import (
     launch_templates,
     load_balancer_targets,
     log_metrics,
+    lost_answers,
     route53_changes,
     s3_replication,
     s3_request_metrics,
@@ -93,6 +94,8 @@ ADDITIONS: tuple[ModuleType, ...] = (
     trail_delivery,
     fault_replication,
     fault_control,
+    # Around everything: what is answered as before was measured and recorded before.
+    lost_answers,
 )
 
 
