@@ -5,8 +5,8 @@ there before a starved Go client has come to note that it has sent its request, 
 SDK asks again within 0.1 s (seen with the provider's debug log: no answer, although all of it was sent). So CreateTable
 meets its own table, "already exists".
 
-AWS: the answer takes its time through a network, and the client has a machine of its own. An answer that is lost all the
-same is asked for again, and the request done again.
+AWS: the answer takes its time through a network, and the client has a machine of its own. An answer that is lost all
+the same is asked for again, and the request done again.
 
 Patched: the ASGI application. Requests of an SDK carry an id that stays the same when they are sent again
 ("amz-sdk-invocation-id"). One of the Terraform provider's that succeeded is answered as before. What a function's SDK
