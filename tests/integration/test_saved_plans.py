@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from rollout.plans.saved import sealed
 from shared.contracts import StackId
 from shared.site import Site, state_key
 from tests.integration.conftest import Deployment, tripoint
@@ -100,10 +101,11 @@ def state_of(deployment: Deployment, stack: StackId) -> Iterator[tuple[dict[str,
 
 
 def spoil(plans: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Have the manifest say what one that was made at another time would."""
     path = plans / "manifest.json"
     manifest = json.loads(path.read_text())
     change(manifest)
-    path.write_text(json.dumps(manifest))
+    path.write_text(json.dumps(sealed(manifest)))
 
 
 def test_a_configuration_that_changed_since_is_refused(review: Review, plans: Path) -> None:
