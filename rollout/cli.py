@@ -50,8 +50,6 @@ from shared.errors import TripointError, UsageError
 from shared.node import use_supported_node
 from shared.site import Site
 
-EXIT_CHANGES = 3
-
 app = typer.Typer(
     name="tripoint",
     help="Rolls the payment platform out over its regions.",
@@ -117,7 +115,7 @@ def deploy(
             raise UsageError("--all: not together with --plan, which says what is deployed")
         report = _engine(project, parallel).apply_saved(PlanFolder(plan))
         waiting = report.count(Status.WAITING)
-        _finish(project, report, code_if_ok=EXIT_CHANGES if waiting else 0)
+        _finish(project, report, code_if_ok=plan_commands.EXIT_CHANGES if waiting else 0)
     assert layer is not None
     chosen = project.select(layer, region)
     _finish(project, _engine(project, parallel).deploy(chosen, every=every))

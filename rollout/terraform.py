@@ -43,12 +43,12 @@ _CRASHED = (
     "The plugin encountered an error",
     "Reattachment process not found",
 )
-# Diagnostics that leave open whether AWS has done what it was asked for: the answer was lost, or is an excuse.
-_UNANSWERED = re.compile(
-    r"StatusCode: 50[0234]|ServiceUnavailable|Service Unavailable|InternalServer|InternalFailure|InternalError"
-    r"|RequestTimeout|i/o timeout|Client\.Timeout"
-    r"|connection reset by peer|broken pipe|unexpected EOF|: EOF\b|http2: client connection lost"
-)
+# Patterns of diagnostics that leave open whether AWS did what it was asked for: its answer is an excuse, or was lost.
+# AWS: "Common Errors" and the services' own pages; the rest is Go's net package.
+AWS_ERROR = r"ServiceUnavailable|Service Unavailable|InternalServer|InternalFailure|InternalError|StatusCode: 50[0234]"
+NO_ANSWER = r"RequestTimeout|i/o timeout|Client\.Timeout"
+CONNECTION_LOST = r"connection reset by peer|broken pipe|unexpected EOF|: EOF\b|http2: client connection lost"
+_UNANSWERED = re.compile("|".join((AWS_ERROR, NO_ANSWER, CONNECTION_LOST)))
 _KEPT_LOG_BYTES = 4_000_000
 _TAIL = 12
 # How much of an error goes into reports and onto consoles; the log has all of it.

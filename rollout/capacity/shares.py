@@ -29,9 +29,11 @@ def checked(shares: Mapping[str, float], regions: Iterable[str]) -> dict[str, fl
     names = list(regions)
     if set(shares) != set(names):
         raise ShareError(f"share_by_region = {sorted(shares)}: must name exactly {', '.join(names)}")
-    if len(names) == 1 and shares[names[0]] != 1:
-        raise ShareError(f"share_by_region.{names[0]} = {shares[names[0]]}: must be 1, it is the only region")
-    for name, share in shares.items() if len(names) > 1 else ():
+    if len(names) == 1:
+        if shares[names[0]] != 1:
+            raise ShareError(f"share_by_region.{names[0]} = {shares[names[0]]}: must be 1, it is the only region")
+        return dict(shares)
+    for name, share in shares.items():
         if not 0 <= share < 1:
             raise ShareError(f"share_by_region.{name} = {share}: must be at least 0 and below 1")
     if not isclose(sum(shares.values()), 1, abs_tol=1e-9):

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rollout.terraform import TerraformError, describe
+from rollout.terraform import AWS_ERROR, CONNECTION_LOST, NO_ANSWER, TerraformError, describe
 
 RETRIES = 3
 FIRST_WAIT_S = 5.0
@@ -24,10 +24,10 @@ LONGEST_WAIT_S = 60.0
 _KNOWN: tuple[tuple[str, str], ...] = (
     (r"Throttl|RequestLimitExceeded|TooManyRequests|Rate exceeded|SlowDown|StatusCode: 429", "throttled by AWS"),
     (r"ProvisionedThroughputExceeded|PriorRequestNotComplete|Subscriber limit exceeded", "throttled by AWS"),
-    (r"ServiceUnavailable|Service Unavailable|InternalServer|InternalFailure|InternalError", "AWS had an error"),
-    (r"StatusCode: 50[0234]", "AWS had an error"),
-    (r"RequestTimeout|i/o timeout|TLS handshake timeout|Client\.Timeout", "no answer in time"),
-    (r"connection reset by peer|broken pipe|unexpected EOF|: EOF\b|http2: client connection lost", "connection lost"),
+    (AWS_ERROR, "AWS had an error"),
+    (NO_ANSWER, "no answer in time"),
+    (r"TLS handshake timeout", "no answer in time"),
+    (CONNECTION_LOST, "connection lost"),
     (r"use of closed network connection|server misbehaving|Temporary failure in name resolution", "connection lost"),
     (r"OperationAborted|conflicting conditional operation", "another operation is under way"),
     (r"ConcurrentModification|concurrent modification|OptimisticLock", "another operation is under way"),

@@ -15,6 +15,7 @@ from rollout.plans.changes import StackDiff, StackPlan, planned_outputs, read_pl
 from rollout.plans.mocks import GUARD, MockMaker, copy_stack
 from rollout.plans.saved import PlanFolder
 from rollout.schedule import Status
+from rollout.selection import lacking
 from rollout.state import DeployedStack
 from rollout.terraform import StackTerraform
 from shared.contracts import Graph, StackId
@@ -88,7 +89,7 @@ class _Planner:
     def lacking(self, stack: StackId) -> bool:
         """Whether outputs that a stack promises are not deployed."""
         state = self._deployed.get(stack)
-        return state is None or any(name not in state.outputs for name in self._promised(stack))
+        return state is None or bool(lacking(stack, {stack: state.outputs}, self._promised))
 
     def plan(self, stack: StackId) -> Status:
         """Plan one stack, in a copy of its folder where it can't be planned in place."""
